@@ -1,0 +1,1 @@
+"""The per-host daemon: collect, bound, spool, ship."""

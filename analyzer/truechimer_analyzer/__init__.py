@@ -1,0 +1,1 @@
+"""The fleet analyzer: store, judge, advise, show."""
