@@ -1,0 +1,190 @@
+"""The whole configuration as one frozen tree; names, units and defaults are the contract's.
+
+A field without a default is required. ``load`` (see :mod:`truechimer.config`) builds these from TOML.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class NtpConfig:
+    """``[ntp]``: the servers and what is assumed of this host's oscillator.
+
+    ``servers`` None: those of the host's own time daemon, else a public pool at a polite rate.
+    """
+
+    servers: tuple[str, ...] | None = None
+    interval_s: float = 16.0
+    burst: int = 4
+    timeout_s: float = 2.0
+    max_drift_ppm: float = 500.0
+    wander_ppm: float = 5.0
+    tolerated_falsetickers: int | Literal["minority"] = "minority"
+    kernel_timestamps: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class MeshConfig:
+    """``[mesh]``: STAMP between agents."""
+
+    listen: str = "0.0.0.0:862"  # noqa: S104 - the port that peers probe
+    key_file: Path | None = None
+    peers: tuple[str, ...] = ()
+    peers_file: Path | None = None
+    degree: int = 8
+    interval_s: float = 1.0
+    timeout_s: float = 2.0
+    dscp: tuple[int, ...] = (0,)
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeConfig:
+    """``[[probe]]``: one target probed by TCP connect or ICMP echo."""
+
+    kind: Literal["tcp", "icmp"]
+    target: str
+    name: str | None = None
+    interval_s: float = 1.0
+    timeout_s: float = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class PausesConfig:
+    """``[pauses]``: the stall meter."""
+
+    interval_ms: float = 10.0
+    threshold_ms: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class DiskConfig:
+    """``[[disk]]``: write + fsync of a small file on this path."""
+
+    path: Path
+    interval_s: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessConfig:
+    """``[[process]]``: a process to watch; one of unit, pid_file, command, cgroup."""
+
+    name: str
+    unit: str | None = None
+    pid_file: Path | None = None
+    command: str | None = None
+    cgroup: str | None = None
+    runtime: Literal["jvm", "go", "process"] = "process"
+
+
+@dataclass(frozen=True, slots=True)
+class SinkConfig:
+    """``[[sink]]``: where samples go."""
+
+    kind: Literal["influx", "influx1", "otlp", "prometheus"]
+    url: str
+    org: str = "-"
+    bucket: str = "truechimer"
+    token_file: Path | None = None
+    ca_file: Path | None = None
+    timeout_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolConfig:
+    """``[spool]``: the durable outbox."""
+
+    max_bytes: int = 268_435_456
+
+
+@dataclass(frozen=True, slots=True)
+class ClockBoundConfig:
+    """``[clockbound]``: a segment that ClockBound's clients read."""
+
+    segment: Path = Path("/var/run/clockbound/shm0")
+
+
+@dataclass(frozen=True, slots=True)
+class HealthConfig:
+    """``[health]``: the agent's own HTTP: /healthz and /metrics."""
+
+    listen: str = "127.0.0.1:9723"
+
+
+@dataclass(frozen=True, slots=True)
+class AgentConfig:
+    """``agent.toml``."""
+
+    cluster: str = "default"
+    node: str = ""
+    zone: str | None = None
+    state_dir: Path = Path("/var/lib/truechimer/agent")
+    runtime_dir: Path = Path("/run/truechimer")
+    ntp: NtpConfig = field(default_factory=NtpConfig)
+    mesh: MeshConfig | None = None
+    probe: tuple[ProbeConfig, ...] = ()
+    pauses: PausesConfig = field(default_factory=PausesConfig)
+    disk: tuple[DiskConfig, ...] = ()
+    process: tuple[ProcessConfig, ...] = ()
+    sink: tuple[SinkConfig, ...] = ()
+    spool: SpoolConfig = field(default_factory=SpoolConfig)
+    clockbound: ClockBoundConfig | None = None
+    health: HealthConfig | None = field(default_factory=HealthConfig)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerConfig:
+    """``[server]``: the analyzer's HTTP."""
+
+    listen: str = "127.0.0.1:8723"
+    tokens_file: Path | None = None
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoreConfig:
+    """``[store]``: where samples live."""
+
+    address: str = "embedded:/var/lib/truechimer/analyzer"
+    retention: str = "30d"
+
+
+@dataclass(frozen=True, slots=True)
+class LimitsConfig:
+    """``[limits]``: what nodes are judged against, three-valued."""
+
+    max_offset_s: float = 0.05
+    max_frequency_ppm: float = 100.0
+    max_skew_s: float = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class AlertsConfig:
+    """``[alerts]``: where alerts go."""
+
+    alertmanager: tuple[str, ...] = ()
+    webhook: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReportConfig:
+    """``[[report]]``: a report by the calendar (cron in UTC)."""
+
+    cron: str
+    directory: Path
+    kind: Literal["timeouts", "clocks", "full"] = "full"
+
+
+@dataclass(frozen=True, slots=True)
+class AnalyzerConfig:
+    """``analyzer.toml``."""
+
+    server: ServerConfig = field(default_factory=ServerConfig)
+    store: StoreConfig = field(default_factory=StoreConfig)
+    limits: LimitsConfig = field(default_factory=LimitsConfig)
+    alerts: AlertsConfig = field(default_factory=AlertsConfig)
+    report: tuple[ReportConfig, ...] = ()

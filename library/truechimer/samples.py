@@ -1,0 +1,498 @@
+"""Every measurement: its tags, fields, units and codes, declared once.
+
+Line protocol, database tables, documentation and dashboards are derived from :data:`MEASUREMENTS`.
+Offsets are reference − local throughout; times are Unix nanoseconds. No value is in a tag and no
+field is a string: states are small integer codes whose numbers are append-only.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from typing import TYPE_CHECKING, Literal
+
+from truechimer.errors import DecodeError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SCHEMA_VERSION = 1
+COMMON_TAGS = ("cluster", "zone", "node")
+
+
+class NtpOutcome(IntEnum):
+    """What became of one NTP exchange."""
+
+    REPLY = 0
+    LOST = 1
+    REFUSED = 2
+    HOST_UNREACHABLE = 3
+    NET_UNREACHABLE = 4
+    BAD_REPLY = 5
+    UNRESOLVED = 6
+    OWN_STALL = 7
+
+
+class ServerVerdict(IntEnum):
+    """What the majority makes of one NTP server."""
+
+    UNUSABLE = 0
+    SELECTED = 1
+    FALSETICKER = 2
+    CONTESTED = 3
+
+
+class ServerReason(IntEnum):
+    """Why a server is not selected, or why a reply does not count."""
+
+    NONE = 0
+    UNREACHABLE = 1
+    UNSYNCHRONISED = 2
+    KISS_RATE = 3
+    KISS_DENY = 4
+    BOGUS_ORIGIN = 5
+    BOGUS_MODE = 6
+    BOGUS_VERSION = 7
+    BOGUS_TIMES = 8
+    NEGATIVE_DELAY = 9
+    ROOT_DISTANCE_TOO_LARGE = 10
+    STALE = 11
+    INCONSISTENT_WITH_ITSELF = 12
+    NO_MAJORITY = 13
+    FALSETICKER = 14
+    CONTESTED = 15
+    TRUNCATED = 16
+    KISS_OTHER = 17
+    UNRESOLVED = 18
+
+
+class BoundStatus(IntEnum):
+    """How far the published interval can be trusted."""
+
+    UNKNOWN = 0
+    SYNCHRONIZED = 1
+    HOLDOVER = 2
+    DISRUPTED = 3
+
+
+class BoundReason(IntEnum):
+    """Why a bound is not (or only just) synchronized."""
+
+    NONE = 0
+    NO_SERVERS = 1
+    NO_REPLY = 2
+    NO_MAJORITY = 3
+    SOURCES_BLOCKED = 4
+    DISRUPTED = 5
+    SINGLE_SERVER = 6
+    STARTING = 7
+
+
+class ProbeOutcome(IntEnum):
+    """What became of one probe of a peer; silence, refusal and unreachability are different facts."""
+
+    REPLY = 0
+    LOST = 1
+    REFUSED = 2
+    HOST_UNREACHABLE = 3
+    NET_UNREACHABLE = 4
+    BAD_REPLY = 5
+    OWN_STALL = 6
+    UNRESOLVED = 7
+    NOT_PERMITTED = 8
+
+
+class FsyncOutcome(IntEnum):
+    """What became of one write + fsync."""
+
+    DONE = 0
+    FAILED = 1
+
+
+class Leap(IntEnum):
+    """NTP's leap indicator (RFC 5905 figure 9)."""
+
+    NONE = 0
+    INSERT = 1
+    DELETE = 2
+    UNSYNCHRONISED = 3
+
+
+class EventKind(StrEnum):
+    """What happened to a host's clock (tag ``kind``)."""
+
+    STEP = "step"
+    SLEW = "slew"
+    SUSPEND = "suspend"
+    LEAP = "leap"
+    CLOCKSOURCE = "clocksource"
+    VM_RESTORE = "vm_restore"
+    AGENT_START = "agent_start"
+
+
+class Via(StrEnum):
+    """How a round trip was measured (tag ``via``)."""
+
+    STAMP = "stamp"
+    ICMP = "icmp"
+    TCP = "tcp"
+    KERNEL = "kernel"
+
+
+class Cause(StrEnum):
+    """Why something stopped (tag ``cause``)."""
+
+    RUN_QUEUE = "run_queue"
+    THROTTLED = "throttled"
+    STEAL = "steal"
+    STOPPED = "stopped"
+    FROZEN = "frozen"
+    SUSPEND = "suspend"
+    VM_PAUSE = "vm_pause"
+    MEMORY = "memory"
+    IO = "io"
+    GC = "gc"
+    SAFEPOINT = "safepoint"
+    UNKNOWN = "unknown"
+
+
+class State(StrEnum):
+    """A node's state; listed from the worst to the best, a node shows the first that applies."""
+
+    STALE = "stale"
+    DISRUPTED = "disrupted"
+    NO_MAJORITY = "no_majority"
+    SOURCES_BLOCKED = "sources_blocked"
+    UNSYNCHRONISED = "unsynchronised"
+    INCONSISTENT = "inconsistent"
+    OFFSET = "offset"
+    STEPPED = "stepped"
+    DRIFTING = "drifting"
+    OK = "ok"
+
+
+class Flag(StrEnum):
+    """What can be held against a node: its states, and findings that do not change the state."""
+
+    STALE = "stale"
+    DISRUPTED = "disrupted"
+    NO_MAJORITY = "no_majority"
+    SOURCES_BLOCKED = "sources_blocked"
+    UNSYNCHRONISED = "unsynchronised"
+    INCONSISTENT = "inconsistent"
+    OFFSET = "offset"
+    STEPPED = "stepped"
+    DRIFTING = "drifting"
+    FALSETICKER_IN_USE = "falseticker_in_use"
+    LEAP_MISMATCH = "leap_mismatch"
+    DAEMON_DISAGREES = "daemon_disagrees"
+    OSCILLATOR_OUT_OF_SPEC = "oscillator_out_of_spec"
+
+
+class Judgement(StrEnum):
+    """Three-valued: unknown is not healthy."""
+
+    PROVEN_WITHIN = "proven_within"
+    UNPROVEN = "unproven"
+    PROVEN_BEYOND = "proven_beyond"
+
+
+FieldKind = Literal["float", "int"]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a measurement: ``kind`` decides its encoding, ``codes`` names its values."""
+
+    name: str
+    kind: FieldKind
+    meaning: str
+    codes: type[IntEnum] | None = None
+
+    @property
+    def is_counter(self) -> bool:
+        """Whether the value only grows while its source lives."""
+        return self.name.endswith("_total")
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One measurement; ``tags`` are those beyond cluster, zone and node."""
+
+    name: str
+    per: str
+    tags: tuple[str, ...]
+    fields: tuple[Field, ...]
+
+    def field(self, name: str) -> Field | None:
+        """Look a field up by name; None when there is none."""
+        return _FIELDS[self.name].get(name)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One point: identity is (measurement, tags, time_ns); sending it twice changes nothing."""
+
+    measurement: str
+    tags: Mapping[str, str]
+    fields: Mapping[str, float | int]
+    time_ns: int
+
+
+def _float(name: str, meaning: str) -> Field:
+    return Field(name, "float", meaning)
+
+
+def _int(name: str, meaning: str, codes: type[IntEnum] | None = None) -> Field:
+    return Field(name, "int", meaning, codes)
+
+
+_STEADY = (
+    _float("steady_seconds", "S, the steady clock, at the sample"),
+    _int("epoch", "epoch of S: values of different epochs are not comparable"),
+)
+
+MEASUREMENTS: Mapping[str, Measurement] = {
+    m.name: m
+    for m in (
+        Measurement(
+            "truechimer_ntp",
+            "exchange with an NTP server, lost ones too",
+            ("server",),
+            (
+                _int("outcome", "what became of the exchange", NtpOutcome),
+                _float("offset_seconds", "UTC − W by the exchange's midpoint"),
+                _float("delay_seconds", "round trip less the server's own time"),
+                _float("lower_seconds", "least UTC − W that the exchange allows, root distance included"),
+                _float("upper_seconds", "greatest UTC − W that the exchange allows, root distance included"),
+                _float("root_delay_seconds", "the server's round trip to its reference"),
+                _float("root_dispersion_seconds", "the server's error bound against its reference"),
+                _int("stratum", "the server's stratum"),
+                _int("leap", "the server's leap indicator", Leap),
+                _int("verdict", "what the majority made of the server then", ServerVerdict),
+                _int("reason", "why the reply or the server does not count", ServerReason),
+                _int("reach", "the last eight polls' outcomes as bits, newest lowest"),
+                *_STEADY,
+            ),
+        ),
+        Measurement(
+            "truechimer_clock",
+            "10 s",
+            (),
+            (
+                _float("wall_minus_steady_seconds", "W − S now"),
+                _float("wall_minus_steady_seconds_min", "least W − S over the interval"),
+                _float("wall_minus_steady_seconds_max", "greatest W − S over the interval"),
+                _float("wall_rate_ppm", "rate of W against RAW, steps left out"),
+                _float("mono_rate_ppm", "rate of MONOTONIC against RAW: the kernel's slewing"),
+                _float("suspended_seconds", "BOOTTIME − MONOTONIC: time asleep since boot"),
+                _float("read_width_seconds", "uncertainty of the reading itself"),
+                *_STEADY,
+            ),
+        ),
+        Measurement(
+            "truechimer_clock_event",
+            "event",
+            ("kind",),
+            (
+                _float("size_seconds", "by how much: the change of W, or the sleep's length"),
+                *_STEADY,
+            ),
+        ),
+        Measurement(
+            "truechimer_kernel",
+            "10 s",
+            (),
+            (
+                _float("offset_seconds", "adjtimex offset still to be slewed"),
+                _float("frequency_ppm", "adjtimex frequency correction"),
+                _float("maxerror_seconds", "adjtimex maximum error"),
+                _float("esterror_seconds", "adjtimex estimated error"),
+                _int("status", "adjtimex status bits (STA_*)"),
+                _int("synchronized", "1 unless STA_UNSYNC"),
+                _int("leap", "the kernel's leap state", Leap),
+                _float("tai_offset_seconds", "TAI − UTC as the kernel holds it; 0 when never set"),
+            ),
+        ),
+        Measurement(
+            "truechimer_daemon",
+            "16 s",
+            ("daemon",),
+            (
+                _float("system_time_seconds", "UTC − W as the time daemon believes"),
+                _float("root_delay_seconds", "the daemon's root delay"),
+                _float("root_dispersion_seconds", "the daemon's root dispersion"),
+                _float("frequency_ppm", "the daemon's frequency correction"),
+                _float("skew_ppm", "the daemon's bound on that correction's error"),
+                _int("stratum", "the daemon's stratum"),
+                _int("leap", "the daemon's leap indicator", Leap),
+                _int("reachable_sources", "sources that answered lately"),
+            ),
+        ),
+        Measurement(
+            "truechimer_bound",
+            "10 s, and at once when a step is seen",
+            (),
+            (
+                _float("lower_seconds", "least UTC − W"),
+                _float("upper_seconds", "greatest UTC − W"),
+                _float("frequency_lower_ppm", "least frequency error of RAW"),
+                _float("frequency_upper_ppm", "greatest frequency error of RAW"),
+                _float("half_width_seconds", "half of upper − lower"),
+                _int("status", "how far the interval can be trusted", BoundStatus),
+                _int("reason", "why it is not better", BoundReason),
+                _int("servers_used", "servers selected"),
+                _int("servers_rejected", "servers in use that were not selected"),
+                *_STEADY,
+            ),
+        ),
+        Measurement(
+            "truechimer_rtt",
+            "probe",
+            ("peer", "via"),
+            (
+                _int("outcome", "what became of the probe", ProbeOutcome),
+                _float("rtt_seconds", "round trip; absent without a reply"),
+                _float("lower_seconds", "least S_peer − S_node (stamp)"),
+                _float("upper_seconds", "greatest S_peer − S_node (stamp)"),
+                _int("peer_epoch", "the peer's epoch of S (stamp)"),
+                _float("reflector_seconds", "time inside the peer (stamp)"),
+            ),
+        ),
+        Measurement(
+            "truechimer_path",
+            "peer and 10 s",
+            ("peer",),
+            (
+                _int("sent", "probes sent"),
+                _int("received", "replies received"),
+                _int("lost_forward", "probes that the peer never saw"),
+                _int("lost_backward", "replies that never came back"),
+                _int("reordered", "replies out of order"),
+                _int("duplicated", "replies seen twice"),
+            ),
+        ),
+        Measurement(
+            "truechimer_pause",
+            "pause above the threshold",
+            ("source", "runtime", "cause"),
+            (
+                _float("duration_seconds", "how long nothing ran, past the deadline"),
+                _float("run_delay_seconds", "of it, waiting in the run queue"),
+                _float("steal_seconds", "CPU time that the hypervisor took meanwhile"),
+                _float("throttled_seconds", "of it, throttled by a cgroup quota"),
+                _int("major_faults", "page faults that had to wait for a disk"),
+                _float("io_wait_seconds", "of it, waiting for block I/O"),
+                _float("confidence_ratio", "confidence in the cause, 0 to 1"),
+                *_STEADY,
+            ),
+        ),
+        Measurement(
+            "truechimer_pause_window",
+            "source and 10 s",
+            ("source", "runtime"),
+            (
+                _float("observed_seconds", "time that was watched"),
+                _int("count", "pauses above the threshold"),
+                _float("total_seconds", "their summed length"),
+                _float("max_seconds", "the longest lateness, above the threshold or not"),
+                _float("threshold_seconds", "what counts as a pause"),
+            ),
+        ),
+        Measurement(
+            "truechimer_pressure",
+            "10 s",
+            (),
+            (
+                _float("cpu_some_seconds_total", "PSI: some task waited for a CPU"),
+                _float("io_some_seconds_total", "PSI: some task waited for I/O"),
+                _float("io_full_seconds_total", "PSI: all tasks waited for I/O"),
+                _float("memory_some_seconds_total", "PSI: some task waited for memory"),
+                _float("memory_full_seconds_total", "PSI: all tasks waited for memory"),
+                _float("steal_seconds_total", "CPU time taken by the hypervisor"),
+                _int("major_faults_total", "major page faults"),
+                _int("swap_in_pages_total", "pages swapped in"),
+                _int("context_switches_total", "context switches"),
+                _float("run_queue_seconds_total", "time that runnable tasks waited for a CPU, all CPUs"),
+            ),
+        ),
+        Measurement(
+            "truechimer_fsync",
+            "probe",
+            ("disk",),
+            (
+                _float("duration_seconds", "write + fsync of a small file"),
+                _int("outcome", "what became of it", FsyncOutcome),
+            ),
+        ),
+        Measurement(
+            "truechimer_agent",
+            "10 s",
+            (),
+            (
+                _float("cpu_seconds_total", "CPU time of all the agent's processes"),
+                _int("resident_bytes", "resident memory of all the agent's processes"),
+                _int("spool_bytes", "bytes waiting in the spool"),
+                _float("spool_oldest_seconds", "age of the oldest batch in the spool"),
+                _int("samples_total", "samples taken"),
+                _int("dropped_total", "samples given up for want of room"),
+                _float("late_seconds_max", "worst lateness of the agent's own loop"),
+            ),
+        ),
+        Measurement(
+            "truechimer_collector",
+            "collector and 10 s",
+            ("collector",),
+            (
+                _int("runs_total", "times it ran"),
+                _int("errors_total", "times it failed"),
+                _float("busy_seconds_total", "time spent in it"),
+            ),
+        ),
+    )
+}
+
+_FIELDS: dict[str, dict[str, Field]] = {
+    m.name: {field.name: field for field in m.fields} for m in MEASUREMENTS.values()
+}
+
+
+def check(sample: Sample) -> None:
+    """Hold a sample against its declaration.
+
+    Raises DecodeError naming what is wrong: an unknown measurement, tag or field, a missing tag, a value
+    of the wrong type, not finite, or beyond 64 bits.
+    """
+    measurement = MEASUREMENTS.get(sample.measurement)
+    if measurement is None:
+        raise DecodeError(f"unknown measurement {sample.measurement!r}")
+    if not -(2**63) <= sample.time_ns < 2**63:
+        raise DecodeError(f"time {sample.time_ns} is beyond 64 bits of nanoseconds")
+    _check_tags(measurement, sample.tags)
+    if not sample.fields:
+        raise DecodeError(f"{sample.measurement} has no field")
+    for name, value in sample.fields.items():
+        _check_field(measurement, name, value)
+
+
+def _check_tags(measurement: Measurement, tags: Mapping[str, str]) -> None:
+    for tag in tags:
+        if tag not in measurement.tags and tag not in COMMON_TAGS:
+            raise DecodeError(f"{measurement.name} has no tag {tag!r}")
+    for tag in ("cluster", "node", *measurement.tags):
+        if not tags.get(tag):
+            raise DecodeError(f"{measurement.name} lacks its tag {tag!r}")
+
+
+def _check_field(measurement: Measurement, name: str, value: float) -> None:
+    field = measurement.field(name)
+    if field is None:
+        raise DecodeError(f"{measurement.name} has no field {name!r}")
+    if field.kind == "int":
+        if type(value) is not int:
+            raise DecodeError(f"{measurement.name}.{name} must be an integer, not {value!r}")
+        if not -(2**63) <= value < 2**63:
+            raise DecodeError(f"{measurement.name}.{name} is beyond 64 bits")
+    elif type(value) is not float or not math.isfinite(value):
+        raise DecodeError(f"{measurement.name}.{name} must be a finite float, not {value!r}")
