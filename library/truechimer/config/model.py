@@ -31,7 +31,7 @@ class NtpConfig:
 class MeshConfig:
     """``[mesh]``: STAMP between agents."""
 
-    listen: str = "0.0.0.0:862"  # noqa: S104 - the port that peers probe
+    listen: str = "0.0.0.0:862"
     key_file: Path | None = None
     peers: tuple[str, ...] = ()
     peers_file: Path | None = None
