@@ -123,12 +123,15 @@ def boot_id() -> str:
     return BOOT_ID.read_text().strip()
 
 
-def open_steady_clock(path: Path, reading: Reading, boot: str) -> SteadyClock:
+def open_steady_clock(path: Path | None, reading: Reading, boot: str) -> SteadyClock:
     """The steady clock of this boot: as kept in ``path``, or begun now (S = W at this instant).
 
+    Without a path nothing is kept.
     Another boot's file gives the next epoch number. A damaged file begins anew, at an epoch drawn from
     the wall clock so that no number comes again.
     """
+    if path is None:
+        return SteadyClock(reading.wall_ns - reading.raw_ns, 1)
     kept = _read_kept(path)
     if kept is not None and kept.boot_id == boot:
         return kept.steady

@@ -32,6 +32,7 @@ class NtpOutcome(IntEnum):
     BAD_REPLY = 5
     UNRESOLVED = 6
     OWN_STALL = 7
+    NOT_PERMITTED = 8
 
 
 class ServerVerdict(IntEnum):

@@ -1,0 +1,1 @@
+"""Interval arithmetic: from exchanges to an interval of UTC − S that contains the truth."""

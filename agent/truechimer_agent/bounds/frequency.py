@@ -1,0 +1,73 @@
+"""The oscillator's frequency error, bounded from the majority's own intervals.
+
+d(UTC − S)/dS is taken to lie within ±``max_drift_ppm`` until it has been measured. Two intervals at s_i
+and s_j bound its mean between them; the bound holds on for the future once widened by the wander.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from truechimer_agent.bounds.intervals import PPB, Drift, Interval
+
+KEPT = 64
+SPACING_NS = 8_000_000_000
+"""Intervals closer than this add nothing to the frequency."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Point:
+    steady_ns: int
+    interval: Interval
+
+
+class Frequency:
+    """The hull of what the kept intervals allow, widened by the wander.
+
+    ``wander_ppb`` bounds the peak-to-peak change over window and horizon. The margin grows with the time
+    since the last measurement, by as much again for every window that has passed.
+    """
+
+    def __init__(self, max_drift_ppb: int, wander_ppb: int) -> None:
+        self._max_ppb = max_drift_ppb
+        self._wander_ppb = wander_ppb
+        self._points: deque[_Point] = deque(maxlen=KEPT)
+        self._hull: tuple[int, int] | None = None
+
+    def forget(self) -> None:
+        """Begin anew: another epoch of S."""
+        self._points.clear()
+        self._hull = None
+
+    def add(self, steady_ns: int, interval: Interval) -> None:
+        """Take the majority's interval of UTC − S at S = ``steady_ns``."""
+        if self._points and steady_ns - self._points[-1].steady_ns < SPACING_NS:
+            return
+        self._points.append(_Point(steady_ns, interval))
+        self._hull = self._measure()
+
+    def _measure(self) -> tuple[int, int] | None:
+        points = list(self._points)
+        lower, upper = -self._max_ppb, self._max_ppb
+        for late in range(1, len(points)):
+            newer = points[late]
+            for older in points[:late]:
+                span_ns = newer.steady_ns - older.steady_ns
+                least = (newer.interval.lower_ns - older.interval.upper_ns) * PPB // span_ns
+                most = -((older.interval.lower_ns - newer.interval.upper_ns) * PPB // span_ns)
+                lower = max(lower, least)
+                upper = min(upper, most)
+        return (lower, upper) if len(points) > 1 else None
+
+    def at(self, steady_ns: int) -> Drift:
+        """The bound that holds for ageing up to S = ``steady_ns``."""
+        if self._hull is None:
+            return Drift(-self._max_ppb, self._max_ppb)
+        lower, upper = self._hull
+        newest = self._points[-1].steady_ns
+        window_ns = max(newest - self._points[0].steady_ns, 1)
+        idle_windows = max(0, steady_ns - newest) // window_ns
+        margin = max(self._wander_ppb, lower - upper) * (1 + idle_windows)
+        lower, upper = min(lower, upper) - margin, max(lower, upper) + margin
+        return Drift(max(lower, -self._max_ppb), min(upper, self._max_ppb))

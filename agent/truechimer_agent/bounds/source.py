@@ -1,0 +1,117 @@
+"""What one server has said, and what it proves together: its aged samples, intersected."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from truechimer.samples import NtpOutcome, ServerReason
+from truechimer_agent.bounds.intervals import Drift, Interval, agreed
+
+if TYPE_CHECKING:
+    from truechimer_agent.ntp.exchange import Exchange, Failure
+
+KEPT = 64
+REGAIN = 3
+"""Samples that must agree before a server that contradicted itself votes again."""
+DEAD_POLLS = 8
+_FEW = 5
+
+_NO_SERVICE = {NtpOutcome.REFUSED, NtpOutcome.UNRESOLVED}
+_NO_VOTE = {ServerReason.UNSYNCHRONISED, ServerReason.KISS_DENY, ServerReason.ROOT_DISTANCE_TOO_LARGE}
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A sample as it is aged: each of its bounds holds from an instant of its own."""
+
+    lower_ns: int
+    lower_at_ns: int
+    upper_ns: int
+    upper_at_ns: int
+
+    def at(self, steady_ns: int, drift: Drift) -> Interval:
+        """The interval of UTC − S aged to S = ``steady_ns``."""
+        return Interval(
+            drift.lower_after(self.lower_ns, max(0, steady_ns - self.lower_at_ns)),
+            drift.upper_after(self.upper_ns, max(0, steady_ns - self.upper_at_ns)),
+        )
+
+
+class Source:
+    """One server's history, its reach and its right to vote."""
+
+    def __init__(self, server: str) -> None:
+        self.server = server
+        self.reach = 0
+        self.polls = 0
+        self.last: Exchange | None = None
+        self.reason = ServerReason.UNREACHABLE
+        self._held: deque[Held] = deque(maxlen=KEPT)
+        self._no_service = 0
+        self._regaining = False
+
+    def forget(self) -> None:
+        """Begin anew: another epoch of S."""
+        self._held.clear()
+        self.last = None
+        self._regaining = False
+        self.reason = ServerReason.UNREACHABLE
+
+    def reply(self, exchange: Exchange) -> None:
+        """Take a reply that counts."""
+        self.last = exchange
+        self._no_service = 0
+        self.reason = ServerReason.NONE
+        self._held.append(
+            Held(exchange.lower_ns, exchange.received_ns, exchange.upper_ns, exchange.sent_ns),
+        )
+
+    def failure(self, failure: Failure) -> None:
+        """Take an exchange that proves nothing; a server that disowns its own time loses what it said."""
+        if failure.outcome in _NO_SERVICE:
+            self._no_service += 1
+        if failure.reason in _NO_VOTE:
+            self._held.clear()
+        self.reason = failure.reason
+
+    def polled(self, *, answered: bool) -> None:
+        """Shift the reach register by one poll (a burst counts once; RFC 5905 section 13)."""
+        self.reach = (self.reach << 1 | int(answered)) & 0xFF
+        self.polls += 1
+
+    @property
+    def is_dead(self) -> bool:
+        """Proven not to serve: refused, or without an address, for eight polls; or it denied service."""
+        return self._no_service >= DEAD_POLLS or self.reason is ServerReason.KISS_DENY
+
+    @property
+    def is_reached(self) -> bool:
+        """Whether any of the last three polls was answered."""
+        return bool(self.reach & 0b111)
+
+    def at(self, steady_ns: int, drift: Drift) -> Interval | None:
+        """What the history proves of UTC − S at S = ``steady_ns``; None when the server has no vote.
+
+        Points in at least N − q of the N aged samples, q = ⌈N/100⌉ for N ≥ 5, so that one bad stamp does
+        not spoil the rest. A history that contradicts itself is dropped, and ``REGAIN`` new samples must
+        agree before the server votes again.
+        """
+        count = len(self._held)
+        if count == 0:
+            return None
+        spared = -(-count // 100) if count >= _FEW else 0
+        proven = agreed([held.at(steady_ns, drift) for held in self._held], count - spared)
+        if proven is None:
+            newest = self._held[-1]
+            self._held.clear()
+            self._held.append(newest)
+            self._regaining = True
+            self.reason = ServerReason.INCONSISTENT_WITH_ITSELF
+            return None
+        if self._regaining and count < REGAIN:
+            self.reason = ServerReason.INCONSISTENT_WITH_ITSELF
+            return None
+        self._regaining = False
+        return proven

@@ -1,0 +1,1 @@
+"""One collector a file; the daemon registers them in one dict."""

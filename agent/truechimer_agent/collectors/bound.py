@@ -1,0 +1,126 @@
+"""bound: the interval of true time, published every second and shipped every 10 s."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from truechimer.samples import BoundStatus, Leap, ServerVerdict
+from truechimer.segment import Published
+from truechimer_agent.collecting import Observation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from truechimer.segment import SegmentWriter
+    from truechimer_agent.bounds.estimator import Bound, Estimator
+    from truechimer_agent.hostclock import HostClock
+
+NS = 1e9
+PPB_PER_PPM = 1000
+ROUNDS_PER_SAMPLE = 10
+
+
+class Bounds:
+    """Asks the estimator once a second; at once when W stepped, a new epoch began or the status changed."""
+
+    interval_s = 1.0
+
+    def __init__(
+        self,
+        clock: HostClock,
+        emit: Callable[[Observation], None],
+        estimator: Estimator,
+        segment: SegmentWriter | None,
+    ) -> None:
+        self._clock = clock
+        self._emit = emit
+        self._estimator = estimator
+        self._segment = segment
+        self._rounds = 0
+        self._said: tuple[BoundStatus, int] | None = None
+
+    async def open(self) -> None:
+        """Publish anew whenever the clock is disturbed."""
+        self._clock.on_step(self.say)
+        self._clock.on_epoch(self.say)
+
+    async def close(self) -> None:
+        """Nothing to let go of: the segment stays, and ages."""
+
+    async def collect(self) -> list[Observation]:
+        """Publish; every tenth round, or when something changed, a sample too."""
+        bound = self.publish()
+        said = (bound.status, bound.reason)
+        self._rounds += 1
+        if said == self._said and self._rounds % ROUNDS_PER_SAMPLE:
+            return []
+        self._said = said
+        return [self.observe(bound)]
+
+    def say(self) -> None:
+        """Publish and ship at once."""
+        self._emit(self.observe(self.publish()))
+
+    def publish(self) -> Bound:
+        """Write the present bound to the segment."""
+        bound = self._estimator.at(self._clock.steady_now_ns())
+        if self._segment is not None:
+            self._segment.write(self._published(bound))
+        return bound
+
+    def _published(self, bound: Bound) -> Published:
+        steady = self._clock.steady()
+        return Published(
+            as_of_steady_ns=bound.steady_ns,
+            anchor_ns=steady.anchor_ns,
+            epoch=steady.epoch,
+            lower_ns=bound.interval.lower_ns if bound.interval else 0,
+            upper_ns=bound.interval.upper_ns if bound.interval else 0,
+            frequency_lower_ppb=bound.drift.lower_ppb,
+            frequency_upper_ppb=bound.drift.upper_ppb,
+            suspended_ns=self._clock.clocks.read().suspended_ns,
+            status=bound.status,
+            reason=bound.reason,
+            leap=_leap(self._estimator, bound),
+        )
+
+    def observe(self, bound: Bound) -> Observation:
+        """The bound as an observation, of UTC − W at this instant."""
+        reading = self._clock.clocks.read()
+        steady = self._clock.steady()
+        now_ns = steady.at(reading.raw_ns)
+        used = bound.count(ServerVerdict.SELECTED)
+        in_use = sum(not source.is_dead for source in self._estimator.sources.values())
+        fields: dict[str, float | int] = {
+            "frequency_lower_ppm": bound.drift.lower_ppb / PPB_PER_PPM,
+            "frequency_upper_ppm": bound.drift.upper_ppb / PPB_PER_PPM,
+            "status": int(bound.status),
+            "reason": int(bound.reason),
+            "servers_used": used,
+            "servers_rejected": max(0, in_use - used),
+            "steady_seconds": now_ns / NS,
+            "epoch": steady.epoch,
+        }
+        interval = bound.after(now_ns)
+        if interval is not None:
+            d_ns = steady.wall_minus_steady_ns(reading)
+            half_ns = (reading.width_ns + 1) // 2
+            lower = math.nextafter((interval.lower_ns - d_ns - half_ns) / NS, -math.inf)
+            upper = math.nextafter((interval.upper_ns - d_ns + half_ns) / NS, math.inf)
+            fields |= {
+                "lower_seconds": lower,
+                "upper_seconds": upper,
+                "half_width_seconds": (upper - lower) / 2,
+            }
+        return Observation("truechimer_bound", now_ns, fields)
+
+
+def _leap(estimator: Estimator, bound: Bound) -> Leap:
+    """The leap state that more than half of the selected servers announce."""
+    selected = [judged.server for judged in bound.servers if judged.verdict is ServerVerdict.SELECTED]
+    announced = [last.header.leap for server in selected if (last := estimator.sources[server].last)]
+    for leap in (Leap.INSERT, Leap.DELETE):
+        if 2 * announced.count(leap) > len(selected):
+            return leap
+    return Leap.NONE

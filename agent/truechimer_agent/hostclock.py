@@ -1,0 +1,62 @@
+"""This host's clocks as the daemon holds them: readings, the steady clock, and its epochs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from truechimer.readings import boot_id, keep_steady_clock, open_steady_clock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from truechimer.readings import Clocks, Reading, SteadyClock
+
+
+class HostClock:
+    """The steady clock of the present epoch, kept in ``path`` so that a restart goes on with it.
+
+    ``path`` None keeps nothing: for a single look. Those who keep times in S register for new epochs.
+    """
+
+    def __init__(self, clocks: Clocks, path: Path | None) -> None:
+        self.clocks = clocks
+        self._path = path
+        self._boot_id = boot_id()
+        reading = clocks.read()
+        self._steady = open_steady_clock(path, reading, self._boot_id)
+        self._on_epoch: list[Callable[[], None]] = []
+        self._on_step: list[Callable[[], None]] = []
+
+    def steady(self) -> SteadyClock:
+        """The steady clock of the present epoch."""
+        return self._steady
+
+    def steady_now_ns(self) -> int:
+        """S now."""
+        return self._steady.at(self.clocks.raw_ns())
+
+    def wall_minus_steady_ns(self, reading: Reading) -> int:
+        """W − S at a reading."""
+        return self._steady.wall_minus_steady_ns(reading)
+
+    def on_epoch(self, react: Callable[[], None]) -> None:
+        """Have ``react`` called when a new epoch has begun."""
+        self._on_epoch.append(react)
+
+    def on_step(self, react: Callable[[], None]) -> None:
+        """Have ``react`` called when W was seen to step."""
+        self._on_step.append(react)
+
+    def begin_epoch(self) -> None:
+        """RAW cannot be trusted across what just happened: what was measured in S is void."""
+        self._steady = self._steady.next_epoch()
+        if self._path is not None:
+            keep_steady_clock(self._path, self._steady, self._boot_id)
+        for react in self._on_epoch:
+            react()
+
+    def stepped(self) -> None:
+        """W was seen to step: what is published of UTC − W must be said anew."""
+        for react in self._on_step:
+            react()

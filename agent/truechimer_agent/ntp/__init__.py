@@ -1,0 +1,1 @@
+"""NTP: packets, exchanges and what one server has said, sans-IO."""

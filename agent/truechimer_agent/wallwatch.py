@@ -1,0 +1,125 @@
+"""What the wall clock does, from readings alone: steps, fast slews, suspends, rates.
+
+W and BOOTTIME share the kernel's multiplier, so W − BOOTTIME changes by steps alone; MONOTONIC − RAW
+changes by slewing alone; BOOTTIME − MONOTONIC by sleeping alone (kernel/time/timekeeping.c).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from truechimer.samples import EventKind
+
+if TYPE_CHECKING:
+    from truechimer.readings import Reading, SteadyClock
+
+STEP_NS = 10_000
+"""Smaller steps are left out: they are within what a slew does in a millisecond."""
+SUSPEND_NS = 1_000_000
+SLEW_PPM = 600.0
+"""Past the 500 ppm that the kernel's frequency word allows, somebody slews on purpose."""
+_SLEW_OVER_NS = 900_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class ClockEvent:
+    """W changed by ``size_ns`` (of a suspend: the sleep's length) shortly before S = ``steady_ns``."""
+
+    kind: EventKind
+    size_ns: int
+    steady_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class WallSummary:
+    """W over an interval: W − S now with its extremes, and rates against RAW with steps left out."""
+
+    steady_ns: int
+    wall_minus_steady_ns: int
+    least_ns: int
+    greatest_ns: int
+    wall_rate_ppm: float | None
+    mono_rate_ppm: float | None
+    suspended_ns: int
+    width_ns: int
+
+
+class WallWatch:
+    """Takes readings in order; says at once what happened between two of them."""
+
+    def __init__(self, steady: SteadyClock, reading: Reading) -> None:
+        self._last = reading
+        self._slew_from = reading
+        self._slewed_ns = 0
+        self._begin(steady, reading)
+
+    def _begin(self, steady: SteadyClock, reading: Reading) -> None:
+        self._steady = steady
+        self._first = reading
+        self._stepped_ns = 0
+        self._least_ns = self._greatest_ns = steady.wall_minus_steady_ns(reading)
+
+    def feed(self, reading: Reading) -> list[ClockEvent]:
+        """Compare a reading with the one before; what happened in between, suspends first."""
+        last, self._last = self._last, reading
+        noise_ns = reading.width_ns + last.width_ns
+        events = []
+        slept_ns = reading.suspended_ns - last.suspended_ns
+        if abs(slept_ns) > SUSPEND_NS + noise_ns:
+            events.append(self._event(EventKind.SUSPEND, slept_ns, reading))
+            self._stepped_ns += slept_ns
+        stepped_ns = (reading.wall_ns - reading.boot_ns) - (last.wall_ns - last.boot_ns)
+        if abs(stepped_ns) > STEP_NS + noise_ns:
+            events.append(self._event(EventKind.STEP, stepped_ns, reading))
+            self._stepped_ns += stepped_ns
+        d_ns = self._steady.wall_minus_steady_ns(reading)
+        self._least_ns = min(self._least_ns, d_ns)
+        self._greatest_ns = max(self._greatest_ns, d_ns)
+        return events + self._slews(reading)
+
+    def _event(self, kind: EventKind, size_ns: int, reading: Reading) -> ClockEvent:
+        return ClockEvent(kind, size_ns, self._steady.at(reading.raw_ns))
+
+    def _slews(self, reading: Reading) -> list[ClockEvent]:
+        elapsed_ns = reading.raw_ns - self._slew_from.raw_ns
+        if elapsed_ns < _SLEW_OVER_NS:
+            return []
+        slewed_ns = _mono_minus_raw(reading) - _mono_minus_raw(self._slew_from)
+        noise_ns = reading.width_ns + self._slew_from.width_ns
+        self._slew_from = reading
+        if abs(slewed_ns) - noise_ns > elapsed_ns * SLEW_PPM * 1e-6:
+            self._slewed_ns += slewed_ns
+            return []
+        total_ns, self._slewed_ns = self._slewed_ns, 0
+        return [self._event(EventKind.SLEW, total_ns, reading)] if total_ns else []
+
+    def summarise(self) -> WallSummary:
+        """W since the last summary; begins the next interval at the newest reading."""
+        first, last = self._first, self._last
+        elapsed_ns = last.raw_ns - first.raw_ns
+        wall_rate = mono_rate = None
+        if elapsed_ns > 0:
+            d_ns = self._steady.wall_minus_steady_ns(last) - self._steady.wall_minus_steady_ns(first)
+            wall_rate = (d_ns - self._stepped_ns) / elapsed_ns * 1e6
+            mono_rate = (_mono_minus_raw(last) - _mono_minus_raw(first)) / elapsed_ns * 1e6
+        summary = WallSummary(
+            steady_ns=self._steady.at(last.raw_ns),
+            wall_minus_steady_ns=self._steady.wall_minus_steady_ns(last),
+            least_ns=self._least_ns,
+            greatest_ns=self._greatest_ns,
+            wall_rate_ppm=wall_rate,
+            mono_rate_ppm=mono_rate,
+            suspended_ns=last.suspended_ns,
+            width_ns=last.width_ns,
+        )
+        self._begin(self._steady, last)
+        return summary
+
+    def begin_epoch(self, steady: SteadyClock) -> None:
+        """Go on in another epoch of S from the newest reading."""
+        self._begin(steady, self._last)
+
+
+def _mono_minus_raw(reading: Reading) -> int:
+    return reading.mono_ns - reading.raw_ns
