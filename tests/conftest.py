@@ -59,7 +59,9 @@ def pytest_make_collect_report(
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     skipped = defaultdict(list)
     for report in terminalreporter.stats.get("skipped", []):
-        if any(marker in report.keywords for marker in MISSING) or report.nodeid.startswith(MARKED_FOLDERS):
+        # A folder that skips as a whole reports without keywords.
+        keywords = getattr(report, "keywords", ())
+        if any(marker in keywords for marker in MISSING) or report.nodeid.startswith(MARKED_FOLDERS):
             skipped[_skip_reason(report)].append(report.nodeid)
     if not skipped:
         return
