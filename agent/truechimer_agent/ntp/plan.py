@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from truechimer.config import peer_address
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -52,7 +54,7 @@ class Plan:
 def make(config: NtpConfig, root: Path = Path("/")) -> Plan:
     """The plan of a configuration; ``root`` is where /etc is looked for."""
     if config.servers is not None:
-        servers = tuple(Server(text, *split_address(text)) for text in config.servers)
+        servers = tuple(Server(text, *peer_address(text, NTP_PORT)) for text in config.servers)
         return Plan(
             servers, config.interval_s, config.burst, config.burst, OWN_GAP_S, "the agent's configuration"
         )
@@ -64,17 +66,6 @@ def make(config: NtpConfig, root: Path = Path("/")) -> Plan:
         servers = tuple(Server(name, name, NTP_PORT) for name in POOL)
         origin = "the public pool"
     return Plan(servers, max(config.interval_s, POLITE_INTERVAL_S), START_BURST, 1, POLITE_GAP_S, origin)
-
-
-def split_address(text: str) -> tuple[str, int]:
-    """``HOST``, ``HOST:PORT``, ``[V6]:PORT`` or a bare IPv6 address as host and port (123 by default)."""
-    if text.startswith("["):
-        host, _, rest = text[1:].partition("]")
-        return host, int(rest[1:]) if rest.startswith(":") else NTP_PORT
-    host, colon, port = text.partition(":")
-    if not colon or ":" in port:
-        return text, NTP_PORT
-    return host, int(port)
 
 
 def of_time_daemon(root: Path = Path("/")) -> tuple[list[Server], str] | None:

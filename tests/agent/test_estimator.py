@@ -1,0 +1,218 @@
+"""What a majority proves: containment by simulation, and every verdict and reason by hand."""
+
+import random
+
+import pytest
+from agent.simulation import S0, Server, Simulation, exchange
+
+from truechimer.samples import BoundReason, BoundStatus, NtpOutcome, ServerReason, ServerVerdict
+from truechimer_agent.bounds.estimator import Estimator
+from truechimer_agent.bounds.intervals import largest_minority
+from truechimer_agent.ntp.exchange import Failure
+
+SECOND = 10**9
+
+
+def verdicts(bound):
+    return {judged.server: judged.verdict for judged in bound.servers}
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_every_interval_contains_the_truth_with_a_lying_minority(seed):
+    """1 to 7 servers, up to the tolerated number lying by 1 ms … 1 h or drifting by up to 500 ppm."""
+    rng = random.Random(seed)
+    count = rng.randint(1, 7)
+    liars = rng.randint(0, largest_minority(count))
+    servers = [Server(f"s{number}") for number in range(count)]
+    for server in servers[:liars]:
+        if rng.random() < 0.5:
+            server.lie_ns = rng.choice((-1, 1)) * round(10 ** rng.uniform(6, 12.5))
+        else:
+            server.drift_ppm = rng.uniform(-500, 500)
+    simulation = Simulation(
+        rng, servers, x_ns=rng.randint(-(10**14), 10**14), frequency_ppm=rng.uniform(-400, 400)
+    )
+    intervals = 0
+    for _ in range(40):
+        bound = simulation.round(burst=rng.choice((1, 4)))
+        if bound.interval is not None:
+            intervals += 1
+            assert simulation.contains_truth(bound), (seed, bound)
+    assert intervals >= 30
+
+
+def test_a_server_37_ms_off_among_five_is_named():
+    """The others are selected, and the interval is tight around the truth."""
+    servers = [Server(f"s{number}") for number in range(4)] + [Server("liar", lie_ns=-37_000_000)]
+    simulation = Simulation(random.Random(1), servers)
+    for _ in range(3):
+        bound = simulation.round(burst=4)
+        assert simulation.contains_truth(bound)
+    assert bound.status is BoundStatus.SYNCHRONIZED
+    assert verdicts(bound) == dict.fromkeys(["s0", "s1", "s2", "s3"], ServerVerdict.SELECTED) | {
+        "liar": ServerVerdict.FALSETICKER
+    }
+
+
+def test_the_frequency_is_measured_and_the_bound_grows_no_faster():
+    """After ten minutes of polls the drift's bounds contain it and are far tighter than ±500 ppm."""
+    simulation = Simulation(
+        random.Random(2), [Server(f"s{number}") for number in range(3)], frequency_ppm=40.0
+    )
+    for _ in range(40):
+        bound = simulation.round(burst=4)
+    assert bound.drift.lower_ppb <= 40_000 <= bound.drift.upper_ppb
+    assert bound.drift.upper_ppb - bound.drift.lower_ppb < 30_000
+
+
+def _estimator(*servers, tolerated=None):
+    return Estimator(list(servers), max_drift_ppb=500_000, wander_ppb=5000, tolerated=tolerated)
+
+
+def _answer(estimator, server, offset_ns, *, at_ns=S0, half_ns=1_000_000):
+    estimator.sources[server].polled(answered=True)
+    received_ns = at_ns + 2 * half_ns
+    middle_ns = at_ns + half_ns + offset_ns
+    return estimator.reply(server, exchange(at_ns, received_ns, middle_ns, middle_ns))
+
+
+def test_two_against_two_is_no_majority_and_no_interval():
+    """Each camp's servers are contested; nothing is published."""
+    estimator = _estimator("a", "b", "c", "d")
+    for server, offset_ns in (("a", 0), ("b", 0), ("c", SECOND), ("d", SECOND)):
+        bound = _answer(estimator, server, offset_ns)
+    assert (bound.interval, bound.status, bound.reason) == (
+        None,
+        BoundStatus.UNKNOWN,
+        BoundReason.NO_MAJORITY,
+    )
+    assert set(verdicts(bound).values()) == {ServerVerdict.CONTESTED}
+
+
+def test_two_disjoint_servers_inside_a_wide_one_are_both_contested():
+    """chrony passes all three; one of the two is wrong and nobody knows which: the bound covers both."""
+    estimator = _estimator("a", "b", "wide")
+    _answer(estimator, "a", 0)
+    _answer(estimator, "b", 100_000_000)
+    bound = _answer(estimator, "wide", 50_000_000, half_ns=200_000_000)
+    assert verdicts(bound) == {
+        "a": ServerVerdict.CONTESTED,
+        "b": ServerVerdict.CONTESTED,
+        "wide": ServerVerdict.SELECTED,
+    }
+    assert bound.interval.lower_ns <= 0 < 100_000_000 <= bound.interval.upper_ns
+
+
+def test_one_server_stands_on_its_word_alone_and_says_so():
+    """Synchronized, with the reason."""
+    bound = _answer(_estimator("only"), "only", 5)
+    assert (bound.status, bound.reason) == (BoundStatus.SYNCHRONIZED, BoundReason.SINGLE_SERVER)
+
+
+def test_two_that_disagree_prove_nothing():
+    """With two servers no falseticker is tolerated."""
+    estimator = _estimator("a", "b")
+    _answer(estimator, "a", 0)
+    assert _answer(estimator, "b", SECOND).reason is BoundReason.NO_MAJORITY
+
+
+def test_no_server_at_all_is_said():
+    """Not a crash, not a zero."""
+    bound = _estimator().at(S0)
+    assert (bound.interval, bound.reason) == (None, BoundReason.NO_SERVERS)
+
+
+def test_silent_servers_count_against_the_majority():
+    """Two of five answer and agree: that is no majority of five."""
+    estimator = _estimator("a", "b", "c", "d", "e")
+    for server in ("c", "d", "e"):
+        estimator.sources[server].polled(answered=False)
+        estimator.failure(server, Failure(NtpOutcome.LOST, ServerReason.UNREACHABLE))
+    _answer(estimator, "a", 0)
+    bound = _answer(estimator, "b", 0)
+    assert bound.interval is None
+    assert bound.reason is BoundReason.SOURCES_BLOCKED
+
+
+def test_a_server_proven_dead_is_no_longer_counted():
+    """Eight refusals in a row: three of four configured remain, and two of those are a majority."""
+    estimator = _estimator("a", "b", "c", "dead")
+    for _ in range(8):
+        estimator.failure("dead", Failure(NtpOutcome.REFUSED, ServerReason.UNREACHABLE))
+    estimator.sources["c"].polled(answered=False)
+    _answer(estimator, "a", 0)
+    assert _answer(estimator, "b", 0).status is BoundStatus.SYNCHRONIZED
+
+
+def test_blocked_sources_turn_into_holdover_within_three_polls_and_the_bound_still_holds():
+    """The interval grows with the measured frequency bound and contains the truth for half an hour."""
+    servers = [Server(f"s{number}") for number in range(4)]
+    simulation = Simulation(random.Random(3), servers, frequency_ppm=-60.0)
+    for _ in range(40):
+        before = simulation.round(burst=4)
+    for server in servers:
+        server.silent = True
+    for _ in range(3):
+        bound = simulation.round()
+    assert (bound.status, bound.reason) == (BoundStatus.HOLDOVER, BoundReason.SOURCES_BLOCKED)
+    simulation.now_ns += 1800 * SECOND
+    bound = simulation.estimator.at(simulation.now_ns)
+    assert simulation.contains_truth(bound)
+    assert before.interval.width_ns < bound.interval.width_ns < 1800 * 2 * 500_000
+
+
+def test_a_new_epoch_forgets_and_says_disrupted_until_a_majority_answers():
+    """After a suspend x has jumped: nothing older may vote."""
+    estimator = _estimator("a", "b", "c")
+    for server in ("a", "b", "c"):
+        _answer(estimator, server, 0)
+    estimator.begin_epoch()
+    bound = estimator.at(S0 + SECOND)
+    assert (bound.interval, bound.status) == (None, BoundStatus.DISRUPTED)
+    _answer(estimator, "a", 7 * SECOND, at_ns=S0 + SECOND)
+    bound = _answer(estimator, "b", 7 * SECOND, at_ns=S0 + SECOND)
+    assert bound.status is BoundStatus.SYNCHRONIZED
+
+
+def test_a_server_that_contradicts_itself_loses_its_vote_until_three_samples_agree():
+    """It jumped by a second: its old word and its new one cannot both be true."""
+    estimator = _estimator("a", "b", "c", "jumper")
+    for server in ("a", "b", "c", "jumper"):
+        _answer(estimator, server, 0)
+    for number in (1, 2, 3):
+        bound = _answer(estimator, "jumper", SECOND, at_ns=S0 + number * 10**7)
+        judged = {judged.server: judged for judged in bound.servers}["jumper"]
+        if number < 3:
+            assert judged.verdict is ServerVerdict.UNUSABLE
+            assert judged.reason is ServerReason.INCONSISTENT_WITH_ITSELF
+        else:
+            assert judged.verdict is ServerVerdict.FALSETICKER
+        assert bound.interval is not None
+
+
+def test_one_bad_stamp_among_many_does_not_spoil_a_server():
+    """0.1 % of bad stamps must not make results wrong: one of ten is spared."""
+    estimator = _estimator("a")
+    for number in range(9):
+        _answer(estimator, "a", 0, at_ns=S0 + number * 10**7)
+    bound = _answer(estimator, "a", 3_000_000, at_ns=S0 + 10**8)
+    assert bound.interval is not None
+    assert bound.interval.lower_ns <= 0 <= bound.interval.upper_ns
+
+
+def test_a_server_that_disowns_its_time_loses_what_it_said():
+    """Leap 3 or stratum 16: unsynchronised."""
+    estimator = _estimator("a")
+    _answer(estimator, "a", 0)
+    estimator.failure("a", Failure(NtpOutcome.BAD_REPLY, ServerReason.UNSYNCHRONISED))
+    bound = estimator.at(S0 + SECOND)
+    assert bound.interval is None
+    assert bound.servers[0].reason is ServerReason.UNSYNCHRONISED
+
+
+def test_a_configured_tolerance_of_zero_needs_everybody():
+    """One liar then leaves no majority."""
+    estimator = _estimator("a", "b", "c", tolerated=0)
+    _answer(estimator, "a", 0)
+    _answer(estimator, "b", 0)
+    assert _answer(estimator, "c", SECOND).reason is BoundReason.NO_MAJORITY

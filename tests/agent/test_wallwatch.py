@@ -1,0 +1,106 @@
+"""What the wall clock does, told from readings of a simulated host."""
+
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from truechimer.readings import Reading, SteadyClock
+from truechimer.samples import EventKind
+from truechimer_agent.wallwatch import WallWatch
+
+TICK_NS = 250_000_000
+STEADY = SteadyClock(1_795_000_000_000_000_000, 1)
+
+
+@dataclass
+class SimulatedHost:
+    """A host whose clocks are stepped, slewed and put to sleep by hand."""
+
+    raw_ns: int = 10**12
+    slewed_ns: int = 0
+    stepped_ns: int = 0
+    slept_ns: int = 0
+
+    def tick(self, *, slew_ppm=0.0, elapsed_ns=TICK_NS):
+        self.raw_ns += elapsed_ns
+        self.slewed_ns += round(elapsed_ns * slew_ppm * 1e-6)
+        return self.read()
+
+    def read(self):
+        mono_ns = self.raw_ns + self.slewed_ns
+        wall_ns = STEADY.anchor_ns + mono_ns + self.slept_ns + self.stepped_ns
+        return Reading(wall_ns, self.raw_ns, mono_ns, mono_ns + self.slept_ns, 100)
+
+
+def started():
+    host = SimulatedHost()
+    return host, WallWatch(STEADY, host.read())
+
+
+@given(st.integers(-(10**14), 10**14).filter(lambda size: abs(size) > 11_000))
+def test_a_step_is_one_event_of_its_size(size_ns):
+    """Told at the next reading, to the nanosecond, and only once."""
+    host, watch = started()
+    assert watch.feed(host.tick()) == []
+    host.stepped_ns += size_ns
+    events = watch.feed(host.tick())
+    assert [(event.kind, event.size_ns) for event in events] == [(EventKind.STEP, size_ns)]
+    assert watch.feed(host.tick()) == []
+
+
+def test_a_slew_of_eight_percent_is_no_step():
+    """chrony may slew by 83333 ppm: one slew event with its size when it ends, and no step."""
+    host, watch = started()
+    events = []
+    for _ in range(40):
+        events += watch.feed(host.tick(slew_ppm=83_333))
+    assert events == []
+    for _ in range(8):
+        events += watch.feed(host.tick())
+    assert [event.kind for event in events] == [EventKind.SLEW]
+    assert events[0].size_ns == pytest.approx(40 * TICK_NS * 0.083333, rel=0.11)
+
+
+def test_ordinary_steering_is_no_event():
+    """500 ppm is within the kernel's frequency word."""
+    host, watch = started()
+    assert [watch.feed(host.tick(slew_ppm=-499)) for _ in range(100)] == [[]] * 100
+
+
+def test_a_suspend_is_told_apart_from_a_step():
+    """W and BOOTTIME jump together; RAW and MONOTONIC stood still."""
+    host, watch = started()
+    host.slept_ns += 3_600 * 10**9
+    events = watch.feed(host.tick())
+    assert [(event.kind, event.size_ns) for event in events] == [(EventKind.SUSPEND, 3_600 * 10**9)]
+
+
+def test_a_step_during_a_suspend_is_both():
+    """Each with its own size."""
+    host, watch = started()
+    host.slept_ns += 60 * 10**9
+    host.stepped_ns -= 2 * 10**9
+    assert [(e.kind, e.size_ns) for e in watch.feed(host.tick())] == [
+        (EventKind.SUSPEND, 60 * 10**9),
+        (EventKind.STEP, -2 * 10**9),
+    ]
+
+
+def test_the_summary_leaves_steps_out_of_the_rates_and_keeps_the_extremes():
+    """50 ppm of slewing and a step of 1 s: rate 50 ppm, extremes as far apart as the step."""
+    host, watch = started()
+    for number in range(40):
+        if number == 20:
+            host.stepped_ns += 10**9
+        watch.feed(host.tick(slew_ppm=50))
+    summary = watch.summarise()
+    assert summary.wall_rate_ppm == pytest.approx(50, abs=0.01)
+    assert summary.mono_rate_ppm == pytest.approx(50, abs=0.01)
+    assert summary.greatest_ns - summary.least_ns == pytest.approx(10**9 + 500_000, abs=20_000)
+    for _ in range(4):
+        watch.feed(host.tick())
+    later = watch.summarise()
+    assert later.wall_rate_ppm == pytest.approx(0, abs=0.01)
+    assert later.least_ns == later.greatest_ns == summary.wall_minus_steady_ns
