@@ -51,7 +51,7 @@ def _start_ticks(pid: int) -> int | None:
 def _ip(*args: str, lines: Sequence[str] = ()) -> str:
     """Run ip(8), with `lines` as its batch; RuntimeError with its words when it fails."""
     command = ["ip", *args, *(("-batch", "-") if lines else ())]
-    done = subprocess.run(command, input="\n".join(lines), capture_output=True, text=True)
+    done = subprocess.run(command, input="\n".join(lines), capture_output=True, text=True, env=environment())
     if done.returncode != 0:
         raise RuntimeError(f"{' '.join(command)} {list(lines)}: {done.stderr.strip()}")
     return done.stdout

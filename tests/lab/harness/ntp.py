@@ -28,7 +28,7 @@ class NtpAnswer:
 
 
 def _unix_ns(stamp: bytes) -> int:
-    seconds, fraction = struct.unpack("!II", stamp)
+    seconds, fraction = (int.from_bytes(part, "big") for part in (stamp[:4], stamp[4:]))
     return (seconds - NTP_TO_UNIX_S) * 1_000_000_000 + (fraction * 1_000_000_000 >> 32)
 
 

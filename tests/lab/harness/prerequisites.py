@@ -7,6 +7,7 @@ import shutil
 from functools import cache
 
 from lab.harness.network import Network
+from lab.harness.processes import environment
 
 # Program → Debian's package of it.
 LAB_PROGRAMS = {
@@ -20,13 +21,12 @@ LAB_PROGRAMS = {
     "systemd-analyze": "systemd",
     "victoria-metrics": "victoria-metrics",
 }
-SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
 CHROMIUM = "/usr/bin/chromium"
 
 
 def executable(program: str) -> str | None:
     """The program's path, looked for in the system folders too that are not on every user's PATH."""
-    return shutil.which(program, path=f"{os.environ.get('PATH', os.defpath)}:{SYSTEM_PATH}")
+    return shutil.which(program, path=environment()["PATH"])
 
 
 @cache

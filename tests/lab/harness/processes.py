@@ -16,6 +16,8 @@ import psutil
 from lab.harness.clocks import wait_until
 
 LOG_TAIL_BYTES = 8_000
+# Folders of chronyd and ip, which not every user has on PATH.
+SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,9 @@ class CommandResult:
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """This process's environment with `extra` over it, Python's output unbuffered."""
-    return {**os.environ, "PYTHONUNBUFFERED": "1", **(extra or {})}
+    """This process's environment with `extra` over it, system folders on PATH, Python's output unbuffered."""
+    path = f"{os.environ.get('PATH', os.defpath)}:{SYSTEM_PATH}"
+    return {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1", **(extra or {})}
 
 
 class Process:
