@@ -1,0 +1,384 @@
+"""Batches in one SQLite file, in order, until every configured sink has acknowledged them.
+
+A batch gets its number when it is appended. When the disk takes nothing, batches wait in a bounded
+memory and are still offered to the sinks, in order; they are written with the next append that succeeds.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+from collections import deque
+from contextlib import contextmanager, suppress
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from truechimer_agent.spool import database
+from truechimer_agent.spool.batches import NOTHING_DROPPED, Appended, Batch, Dropped, SpoolStats, dropped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
+
+_log = logging.getLogger(__name__)
+
+MEMORY_BYTES = 8 << 20
+_PAGE = 4096
+_LEAST_PAGES = 16
+_COLUMNS = "id, lines, samples, boot_id, boot_ns"
+
+
+class Spool:
+    """The durable outbox. Every method may be called from any thread; each may wait for the disk."""
+
+    def __init__(
+        self,
+        path: Path,
+        max_bytes: int,
+        *,
+        sinks: Iterable[str],
+        boot_id: str,
+        boot_ns: Callable[[], int],
+        memory_bytes: int = MEMORY_BYTES,
+    ) -> None:
+        self._path = path
+        self._max_pages = max(_LEAST_PAGES, max_bytes // _PAGE)
+        self._memory_limit = memory_bytes
+        self._boot_id = boot_id
+        self._boot_ns = boot_ns
+        self._lock = threading.RLock()
+        self._closed = False
+        self._db: sqlite3.Connection | None = None
+        self._trouble: str | None = None
+        self._cursors = dict.fromkeys(sinks, 0)
+        self._cursors_known = False
+        self._unsaved = True  # cursors or counts in memory are ahead of the file
+        self._next_id = 1
+        self._memory: deque[Batch] = deque()
+        self._memory_bytes = 0
+        self._kept_bytes = 0
+        self._kept_batches = 0
+        self._given_up = NOTHING_DROPPED
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        max_bytes: int,
+        *,
+        sinks: Iterable[str],
+        boot_id: str,
+        boot_ns: Callable[[], int],
+        memory_bytes: int = MEMORY_BYTES,
+    ) -> Spool:
+        """Open or create the file.
+
+        ``max_bytes`` caps the file; ``sinks`` are the names of all configured sinks: others lose their
+        cursor, new ones begin at the oldest batch kept. ``boot_ns`` reads CLOCK_BOOTTIME, in the boot
+        ``boot_id``. A damaged file is set aside; a disk that takes nothing is tried again at each append.
+        """
+        spool = cls(path, max_bytes, sinks=sinks, boot_id=boot_id, boot_ns=boot_ns, memory_bytes=memory_bytes)
+        with spool._lock, spool._tolerating():
+            spool._connected()
+        return spool
+
+    @property
+    def sinks(self) -> tuple[str, ...]:
+        """The configured sinks' names."""
+        return tuple(self._cursors)
+
+    def append(self, lines: bytes, samples: int) -> Appended:
+        """Keep one batch of ``samples`` lines; synced to the disk on return when ``durable``."""
+        return self.append_all([(lines, samples)])
+
+    def append_all(self, batches: Sequence[tuple[bytes, int]]) -> Appended:
+        """Keep several batches, each as its own, in one commit. Without any: try again what waits."""
+        with self._lock:
+            lost = NOTHING_DROPPED
+            now_ns = self._boot_ns()
+            for lines, samples in batches:
+                self._memory.append(Batch(self._next_id, lines, samples, self._boot_id, now_ns))
+                self._memory_bytes += len(lines)
+                self._next_id += 1
+            # A second round for the fresh file that follows a damaged one.
+            for _ in range(2):
+                with self._tolerating():
+                    lost += self._write_memory()
+                    self._say(None)
+                    break
+                if self._trouble is not None:
+                    break
+            lost += self._bound_memory()
+            return Appended(self._durable(), self._trouble, lost)
+
+    def after(self, cursor: int, limit: int = 16) -> list[Batch]:
+        """The oldest batches numbered above ``cursor``, at most ``limit``, oldest first."""
+        with self._lock:
+            found: list[Batch] | None = None
+            with self._tolerating():
+                # Batches in memory come after those on the disk, so none is offered unless it was read.
+                rows = self._connected().execute(
+                    f"SELECT {_COLUMNS} FROM batch WHERE id > ? ORDER BY id LIMIT ?",  # noqa: S608 - constant
+                    (cursor, limit),
+                )
+                found = [Batch(*row) for row in rows]
+            if found is None:
+                return []
+            waiting = (batch for batch in self._memory if batch.batch_id > cursor)
+            found.extend(islice(waiting, limit - len(found)))
+            return found
+
+    def pending(self, sink: str, limit: int = 16) -> list[Batch]:
+        """The oldest batches that ``sink`` has not acknowledged."""
+        with self._lock:
+            if not self._cursors_known:
+                with self._tolerating():
+                    self._connected()
+            return self.after(self._cursors[sink], limit) if self._cursors_known else []
+
+    def acknowledge(self, sink: str, batch_id: int) -> None:
+        """``sink`` has every batch up to ``batch_id``; what all sinks have is deleted.
+
+        Survives a kill of the process at once, a loss of power from the next append on.
+        """
+        with self._lock:
+            if self._closed or batch_id <= self._cursors[sink]:
+                return
+            self._cursors[sink] = batch_id
+            self._unsaved = True
+            floor = self._floor()
+            while self._memory and self._memory[0].batch_id <= floor:
+                self._memory_bytes -= len(self._memory.popleft().lines)
+            with self._tolerating():
+                db = self._connected()
+                db.execute("PRAGMA synchronous=NORMAL")
+                try:
+                    with self._transaction(db):
+                        freed = self._save(db, NOTHING_DROPPED)
+                    self._saved(freed)
+                    database.give_back(db)
+                finally:
+                    db.execute("PRAGMA synchronous=FULL")
+
+    def stats(self) -> SpoolStats:
+        """How the spool stands now."""
+        with self._lock:
+            age_ns = self._oldest_age_ns()
+            lost = self._given_up
+            return SpoolStats(
+                bytes=self._kept_bytes + self._memory_bytes,
+                batches=self._kept_batches + len(self._memory),
+                oldest_age_s=None if age_ns is None else age_ns / 1e9,
+                dropped_samples_total=lost.samples,
+                dropped_span=None
+                if lost.first_ns is None or lost.last_ns is None
+                else (lost.first_ns, lost.last_ns),
+                durable=self._durable(),
+                trouble=self._trouble,
+            )
+
+    def close(self) -> None:
+        """Write what waits in memory if the disk takes it, and close the file. Safe to call twice."""
+        with self._lock:
+            if self._closed:
+                return
+            with self._tolerating():
+                self._write_memory()
+            self._closed = True
+            self._disconnect()
+
+    # The file
+
+    def _connected(self) -> sqlite3.Connection:
+        if self._closed:
+            raise sqlite3.OperationalError("the spool is closed")
+        if self._db is None:
+            db = database.connect(self._path)
+            try:
+                self._load(db)
+            except sqlite3.Error:
+                db.close()
+                raise
+            self._db = db
+        return self._db
+
+    def _disconnect(self) -> None:
+        if self._db is not None:
+            with suppress(sqlite3.Error):
+                self._db.close()
+            self._db = None
+
+    def _load(self, db: sqlite3.Connection) -> None:
+        """Take over what the file holds; batches already in memory are numbered after it."""
+        self._kept_batches, self._kept_bytes, newest = db.execute(
+            "SELECT count(*), coalesce(sum(length(lines)), 0), coalesce(max(id), 0) FROM batch"
+        ).fetchone()
+        used = db.execute(
+            "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'batch'"
+        ).fetchone()[0]
+        saved = dict(db.execute("SELECT sink, batch_id FROM cursor"))
+        if not self._cursors_known:
+            self._cursors = {sink: int(saved.get(sink, 0)) for sink in self._cursors}
+            self._cursors_known = True
+            row = db.execute("SELECT batches, samples, first_ns, last_ns FROM dropped").fetchone()
+            self._given_up += Dropped(*row) if row else NOTHING_DROPPED
+        taken = max(newest, used, *saved.values(), *self._cursors.values(), 0)
+        self._next_id = max(self._next_id, taken + 1)
+        if self._memory and self._memory[0].batch_id <= taken:
+            waiting = [
+                Batch(number, b.lines, b.samples, b.boot_id, b.boot_ns)
+                for number, b in enumerate(self._memory, start=self._next_id)
+            ]
+            self._memory = deque(waiting)
+            self._next_id += len(waiting)
+
+    @contextmanager
+    def _tolerating(self) -> Iterator[None]:
+        """Turn the disk's failures into ``trouble``; set a damaged file aside for a new one."""
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            if self._closed:
+                return
+            if isinstance(error, sqlite3.ProgrammingError):
+                raise
+            if isinstance(error, sqlite3.Error) and database.is_damage(error):
+                self._begin_anew(error)
+            else:
+                self._say(str(error))
+
+    def _begin_anew(self, why: sqlite3.Error) -> None:
+        self._disconnect()
+        try:
+            aside = database.set_aside(self._path)
+            _log.error(
+                "spool damaged, kept aside, a new one begun: path=%s aside=%s why=%s", self._path, aside, why
+            )
+            self._cursors_known = True
+            self._kept_batches = self._kept_bytes = 0
+            self._unsaved = True
+            self._connected()
+        except (sqlite3.Error, OSError) as error:
+            self._say(f"{why}; and no new spool can be begun: {error}")
+
+    def _say(self, trouble: str | None) -> None:
+        if trouble is not None and self._trouble is None:
+            _log.error(
+                "spool cannot be written, samples are held in memory: path=%s why=%s", self._path, trouble
+            )
+        elif trouble is None and self._trouble is not None:
+            _log.warning("spool can be written again: path=%s", self._path)
+        self._trouble = trouble
+
+    # Writing
+
+    @contextmanager
+    def _transaction(self, db: sqlite3.Connection) -> Iterator[None]:
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            db.execute("COMMIT")
+        except BaseException:
+            if db.in_transaction:
+                with suppress(sqlite3.Error):
+                    db.execute("ROLLBACK")
+            raise
+
+    def _write_memory(self) -> Dropped:
+        """Everything in memory to the disk, in one commit; what had to make room."""
+        db = self._connected()
+        lost = NOTHING_DROPPED
+        if not self._memory and not self._unsaved:
+            return lost
+        evicted: list[Batch] = []
+        with self._transaction(db):
+            for batch in self._memory:
+                evicted += self._make_room(db, len(batch.lines))
+                if not self._fits(db, len(batch.lines)):
+                    evicted.append(batch)
+                    continue
+                db.execute(f"INSERT INTO batch ({_COLUMNS}) VALUES (?, ?, ?, ?, ?)", _row(batch))  # noqa: S608
+            for batch in evicted:
+                lost += dropped(batch.lines, batch.samples)
+            freed = self._save(db, lost)
+        self._given_up += lost
+        self._kept_batches += len(self._memory) - len(evicted)
+        self._kept_bytes += self._memory_bytes - sum(len(batch.lines) for batch in evicted)
+        self._memory.clear()
+        self._memory_bytes = 0
+        self._saved(freed)
+        return lost
+
+    def _fits(self, db: sqlite3.Connection, size: int) -> bool:
+        return database.used_pages(db) + size // _PAGE + 3 <= self._max_pages
+
+    def _make_room(self, db: sqlite3.Connection, size: int) -> list[Batch]:
+        """Delete the oldest batches until ``size`` more bytes fit under the cap; what was deleted."""
+        evicted = []
+        while not self._fits(db, size):
+            row = db.execute(f"SELECT {_COLUMNS} FROM batch ORDER BY id LIMIT 1").fetchone()  # noqa: S608
+            if row is None:
+                break
+            evicted.append(Batch(*row))
+            db.execute("DELETE FROM batch WHERE id = ?", (row[0],))
+        return evicted
+
+    def _bound_memory(self) -> Dropped:
+        lost = NOTHING_DROPPED
+        while self._memory_bytes > self._memory_limit:
+            batch = self._memory.popleft()
+            self._memory_bytes -= len(batch.lines)
+            lost += dropped(batch.lines, batch.samples)
+        if lost.batches:
+            self._given_up += lost
+            self._unsaved = True
+        return lost
+
+    def _save(self, db: sqlite3.Connection, lost: Dropped) -> tuple[int, int]:
+        """Cursors and counts into the transaction; delete what every sink has: (batches, bytes)."""
+        if not self._unsaved and not lost.batches:
+            return 0, 0
+        floor = self._floor()
+        batches, size = db.execute(
+            "SELECT count(*), coalesce(sum(length(lines)), 0) FROM batch WHERE id <= ?", (floor,)
+        ).fetchone()
+        db.execute("DELETE FROM batch WHERE id <= ?", (floor,))
+        db.execute("DELETE FROM cursor")
+        db.executemany("INSERT INTO cursor VALUES (?, ?)", self._cursors.items())
+        total = self._given_up + lost
+        db.execute(
+            "INSERT OR REPLACE INTO dropped VALUES (1, ?, ?, ?, ?)",
+            (total.batches, total.samples, total.first_ns, total.last_ns),
+        )
+        return batches, size
+
+    def _saved(self, freed: tuple[int, int]) -> None:
+        self._unsaved = False
+        self._kept_batches -= freed[0]
+        self._kept_bytes -= freed[1]
+
+    def _floor(self) -> int:
+        return min(self._cursors.values(), default=0)
+
+    def _durable(self) -> bool:
+        return self._db is not None and not self._memory
+
+    def _oldest_age_ns(self) -> int | None:
+        oldest: tuple[str, int] | None = None
+        if self._kept_batches:
+            with self._tolerating():
+                oldest = (
+                    self._connected()
+                    .execute("SELECT boot_id, boot_ns FROM batch ORDER BY id LIMIT 1")
+                    .fetchone()
+                )
+        elif self._memory:
+            oldest = (self._memory[0].boot_id, self._memory[0].boot_ns)
+        if oldest is None or oldest[0] != self._boot_id:
+            return None
+        return max(0, self._boot_ns() - oldest[1])
+
+
+def _row(batch: Batch) -> tuple[int, bytes, int, str, int]:
+    return batch.batch_id, batch.lines, batch.samples, batch.boot_id, batch.boot_ns
