@@ -24,9 +24,10 @@ _HEAD = """\
 # Configuration
 
 Generated from `library/truechimer/config/model.py` by `make generate`: do not edit.
-`truechimer config check FILE` validates a file and names every problem at once; `truechimer config show FILE` prints the
-effective configuration. Unknown keys are refused. Secrets are never in these files, only the paths of files that hold them.
-Durations are in the unit that the key's name ends with. `HOST:PORT` takes IPv6 in brackets; port 0 is any free port.
+`truechimer config check FILE` validates a file and names every problem at once; `truechimer config show FILE`
+prints the effective configuration. Unknown keys are refused. Secrets are never in these files, only the paths
+of files that hold them. Durations are in the unit that the key's name ends with. `HOST:PORT` takes IPv6 in
+brackets; port 0 is any free port.
 """
 
 
