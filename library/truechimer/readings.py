@@ -93,6 +93,11 @@ def mono_ns() -> int:
     return time.monotonic_ns()
 
 
+def boot_ns() -> int:
+    """CLOCK_BOOTTIME in ns: MONOTONIC plus time asleep, comparable within one boot."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+
 def wall_ns() -> int:
     """CLOCK_REALTIME in ns: only where something outside asks for the host's own opinion."""
     return time.time_ns()

@@ -6,14 +6,14 @@ and s_j bound its mean between them; the bound holds on for the future once wide
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 
 from truechimer_agent.bounds.intervals import PPB, Drift, Interval
 
 KEPT = 64
-SPACING_NS = 8_000_000_000
-"""Intervals closer than this add nothing to the frequency."""
+LEAST_SPACING_NS = 2_000_000_000
+MOST_SPACING_NS = 64_000_000_000
+"""Points stand closer while there are few; a window of KEPT such spacings is the longest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,23 +32,34 @@ class Frequency:
     def __init__(self, max_drift_ppb: int, wander_ppb: int) -> None:
         self._max_ppb = max_drift_ppb
         self._wander_ppb = wander_ppb
-        self._points: deque[_Point] = deque(maxlen=KEPT)
+        self._points: list[_Point] = []
+        self._spacing_ns = LEAST_SPACING_NS
         self._hull: tuple[int, int] | None = None
 
     def forget(self) -> None:
         """Begin anew: another epoch of S."""
         self._points.clear()
+        self._spacing_ns = LEAST_SPACING_NS
         self._hull = None
 
     def add(self, steady_ns: int, interval: Interval) -> None:
         """Take the majority's interval of UTC − S at S = ``steady_ns``."""
-        if self._points and steady_ns - self._points[-1].steady_ns < SPACING_NS:
+        if self._points and steady_ns - self._points[-1].steady_ns < self._spacing_ns:
             return
+        if len(self._points) >= KEPT:
+            self._make_room()
         self._points.append(_Point(steady_ns, interval))
         self._hull = self._measure()
 
+    def _make_room(self) -> None:
+        if self._spacing_ns < MOST_SPACING_NS:
+            del self._points[1::2]
+            self._spacing_ns *= 2
+        else:
+            del self._points[0]
+
     def _measure(self) -> tuple[int, int] | None:
-        points = list(self._points)
+        points = self._points
         lower, upper = -self._max_ppb, self._max_ppb
         for late in range(1, len(points)):
             newer = points[late]

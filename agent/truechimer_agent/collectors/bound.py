@@ -66,24 +66,8 @@ class Bounds:
         """Write the present bound to the segment."""
         bound = self._estimator.at(self._clock.steady_now_ns())
         if self._segment is not None:
-            self._segment.write(self._published(bound))
+            self._segment.write(published(self._clock, self._estimator, bound))
         return bound
-
-    def _published(self, bound: Bound) -> Published:
-        steady = self._clock.steady()
-        return Published(
-            as_of_steady_ns=bound.steady_ns,
-            anchor_ns=steady.anchor_ns,
-            epoch=steady.epoch,
-            lower_ns=bound.interval.lower_ns if bound.interval else 0,
-            upper_ns=bound.interval.upper_ns if bound.interval else 0,
-            frequency_lower_ppb=bound.drift.lower_ppb,
-            frequency_upper_ppb=bound.drift.upper_ppb,
-            suspended_ns=self._clock.clocks.read().suspended_ns,
-            status=bound.status,
-            reason=bound.reason,
-            leap=_leap(self._estimator, bound),
-        )
 
     def observe(self, bound: Bound) -> Observation:
         """The bound as an observation, of UTC − W at this instant."""
@@ -114,6 +98,24 @@ class Bounds:
                 "half_width_seconds": (upper - lower) / 2,
             }
         return Observation("truechimer_bound", now_ns, fields)
+
+
+def published(clock: HostClock, estimator: Estimator, bound: Bound) -> Published:
+    """A bound as programs read it from the segment."""
+    steady = clock.steady()
+    return Published(
+        as_of_steady_ns=bound.steady_ns,
+        anchor_ns=steady.anchor_ns,
+        epoch=steady.epoch,
+        lower_ns=bound.interval.lower_ns if bound.interval else 0,
+        upper_ns=bound.interval.upper_ns if bound.interval else 0,
+        frequency_lower_ppb=bound.drift.lower_ppb,
+        frequency_upper_ppb=bound.drift.upper_ppb,
+        suspended_ns=clock.clocks.read().suspended_ns,
+        status=bound.status,
+        reason=bound.reason,
+        leap=_leap(estimator, bound),
+    )
 
 
 def _leap(estimator: Estimator, bound: Bound) -> Leap:

@@ -64,6 +64,16 @@ class Ntp:
             for number, server in enumerate(self._plan.servers)
         ]
 
+    async def ask_once(self) -> None:
+        """One burst to every server, without beginning to poll."""
+        self._stamping = Stamping(wanted=self._config.kernel_timestamps)
+        try:
+            await asyncio.gather(
+                *(self.poll(server, self._plan.start_burst) for server in self._plan.servers)
+            )
+        finally:
+            await self.close()
+
     async def collect(self) -> list[Observation]:
         """Nothing by the clock: the polls emit. Raises what ended a poll that must not end."""
         for task in self._tasks:

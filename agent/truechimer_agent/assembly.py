@@ -1,0 +1,96 @@
+"""How an agent is put together: one dict of collectors, and what they share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from truechimer_agent.bounds.estimator import Estimator
+from truechimer_agent.collectors.bound import Bounds
+from truechimer_agent.collectors.icmp import Icmp
+from truechimer_agent.collectors.kernel import Kernel
+from truechimer_agent.collectors.ntp import Ntp
+from truechimer_agent.collectors.pressure import Pressure
+from truechimer_agent.collectors.stalls import Stalls
+from truechimer_agent.collectors.tcp import Tcp
+from truechimer_agent.collectors.wallclock import Wallclock
+from truechimer_agent.ntp import plan
+from truechimer_agent.probes.stall_log import StallLog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from truechimer.config.model import AgentConfig
+    from truechimer.readings import Clocks, SteadyClock
+    from truechimer.segment import SegmentWriter
+    from truechimer_agent.collecting import Collector, Observation
+    from truechimer_agent.hostclock import HostClock
+    from truechimer_agent.ntp.plan import Plan
+
+PPB_PER_PPM = 1000
+
+
+@dataclass(slots=True)
+class Parts:
+    """What collectors share: the configuration, the clock, the way out, and what is known so far."""
+
+    config: AgentConfig
+    clock: HostClock
+    emit: Callable[[Observation], None]
+    segment: SegmentWriter | None
+    plan: Plan
+    estimator: Estimator
+    stall_log: StallLog = field(default_factory=StallLog)
+
+    @property
+    def clocks(self) -> Clocks:
+        """This host's clocks."""
+        return self.clock.clocks
+
+    def steady(self) -> SteadyClock:
+        """The steady clock of the present epoch."""
+        return self.clock.steady()
+
+    def steady_now_ns(self) -> int:
+        """S now."""
+        return self.clock.steady_now_ns()
+
+
+COLLECTORS: Mapping[str, Callable[[Parts], Collector]] = {
+    "ntp": lambda parts: Ntp(parts.clock, parts.emit, parts.config.ntp, parts.plan, parts.estimator),
+    "wallclock": lambda parts: Wallclock(parts.clock, parts.emit),
+    "bound": lambda parts: Bounds(parts.clock, parts.emit, parts.estimator, parts.segment),
+    "kernel": lambda parts: Kernel(parts),
+    "stalls": lambda parts: Stalls(parts, parts.config.pauses, parts.stall_log),
+    "pressure": lambda parts: Pressure(parts),
+    "tcp": lambda parts: Tcp(parts, parts.config.probe, parts.stall_log),
+    "icmp": lambda parts: Icmp(parts, parts.config.probe, parts.stall_log),
+}
+
+
+def parts_of(
+    config: AgentConfig,
+    clock: HostClock,
+    emit: Callable[[Observation], None],
+    segment: SegmentWriter | None,
+) -> Parts:
+    """What the collectors of a configuration share."""
+    servers = plan.make(config.ntp)
+    tolerated = config.ntp.tolerated_falsetickers
+    estimator = Estimator(
+        [server.name for server in servers.servers],
+        max_drift_ppb=round(config.ntp.max_drift_ppm * PPB_PER_PPM),
+        wander_ppb=round(config.ntp.wander_ppm * PPB_PER_PPM),
+        tolerated=tolerated if isinstance(tolerated, int) else None,
+    )
+    clock.on_epoch(estimator.begin_epoch)
+    return Parts(config, clock, emit, segment, servers, estimator)
+
+
+def collectors_of(parts: Parts) -> dict[str, Collector]:
+    """The collectors that have something to do under this configuration."""
+    kinds = {probe.kind for probe in parts.config.probe}
+    idle = {"tcp", "icmp"} - kinds
+    if not parts.plan.servers:
+        idle.add("ntp")
+    return {name: make(parts) for name, make in COLLECTORS.items() if name not in idle}

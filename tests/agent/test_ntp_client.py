@@ -1,0 +1,108 @@
+"""Exchanges over real sockets on loopback, against servers that misbehave."""
+
+import asyncio
+import contextlib
+import socket
+import struct
+import threading
+
+import pytest
+
+from truechimer.readings import SystemClocks
+from truechimer.samples import NtpOutcome, ServerReason
+from truechimer_agent.hostclock import HostClock
+from truechimer_agent.ntp import packet
+from truechimer_agent.ntp.client import Address, Stamping, exchange
+from truechimer_agent.ntp.exchange import Exchange, Failure
+
+
+@contextlib.contextmanager
+def server(answer):
+    """A UDP server on loopback that sends what ``answer(request)`` yields."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.settimeout(5)
+
+        def serve():
+            with contextlib.suppress(OSError):
+                while True:
+                    data, peer = sock.recvfrom(2048)
+                    if not data:
+                        return
+                    for reply in answer(data):
+                        sock.sendto(reply, peer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield Address(socket.AF_INET, sock.getsockname())
+        finally:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as poke:
+                poke.sendto(b"", sock.getsockname())
+            thread.join()
+
+
+def honest(data, *, origin_shift=0, stratum=1):
+    """What a faultless server answers: the host's own wall clock is the truth here."""
+    (nonce,) = struct.unpack_from("!Q", data, 40)
+    now = packet.from_unix_ns(SystemClocks().read().wall_ns)
+    return struct.pack("!BBbb12x4Q", 4 << 3 | 4, stratum, 4, -25, 0, (nonce + origin_shift) % 2**64, now, now)
+
+
+def ask(address, *, timeout_s=1.0, kernel_timestamps=True):
+    clock = HostClock(SystemClocks(), None)
+    return asyncio.run(exchange(clock, address, timeout_s, kernel_timestamps=kernel_timestamps)), clock
+
+
+@pytest.mark.parametrize("kernel_timestamps", [True, False])
+def test_an_honest_server_bounds_the_truth(kernel_timestamps):
+    """UTC is W here, so UTC − S is W − S: the interval contains it."""
+    with server(lambda data: [honest(data)]) as address:
+        found, clock = ask(address, kernel_timestamps=kernel_timestamps)
+    assert isinstance(found, Exchange)
+    truth_ns = clock.wall_minus_steady_ns(clock.clocks.read())
+    assert found.lower_ns - 20_000 <= truth_ns <= found.upper_ns + 20_000
+
+
+def test_forged_and_truncated_packets_are_waited_out():
+    """The true answer comes third and counts."""
+    with server(lambda data: [honest(data, origin_shift=1), b"x" * 20, honest(data)]) as address:
+        found, _ = ask(address)
+    assert isinstance(found, Exchange)
+
+
+def test_only_forged_packets_end_as_lost():
+    """A flood of wrong answers does not hold the exchange beyond its time."""
+    with server(lambda data: [honest(data, origin_shift=1)] * 50) as address:
+        found, _ = ask(address, timeout_s=0.3)
+    assert found == Failure(NtpOutcome.LOST, ServerReason.UNREACHABLE)
+
+
+def test_a_closed_port_is_refused_not_lost():
+    """ICMP port unreachable: the host is up and nobody serves there."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        closed = Address(socket.AF_INET, sock.getsockname())
+    found, _ = ask(closed)
+    assert isinstance(found, Failure)
+    assert found.outcome is NtpOutcome.REFUSED
+
+
+def test_silence_is_lost():
+    """Nobody knows why."""
+    with server(lambda _: []) as address:
+        found, _ = ask(address, timeout_s=0.2)
+    assert found == Failure(NtpOutcome.LOST, ServerReason.UNREACHABLE)
+
+
+def test_a_kiss_ends_the_exchange():
+    """Stratum 0 is an answer."""
+    with server(lambda data: [honest(data, stratum=0)]) as address:
+        found, _ = ask(address)
+    assert isinstance(found, Failure)
+    assert found.reason is ServerReason.KISS_OTHER
+
+
+def test_stamping_can_be_done_without():
+    """Asked not to, it keeps no socket."""
+    assert not Stamping(wanted=False).works
