@@ -1,0 +1,252 @@
+"""Judging nodes' clocks: the interval of UTC − W now, what is wrong with it, and the evidence.
+
+Everything here is a pure function of columns read from a store. A node is judged by the newest of each
+thing that it said; its silence is measured by the receiver's clock, never by its own.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from truechimer.samples import (
+    BoundReason,
+    BoundStatus,
+    EventKind,
+    Judgement,
+    Leap,
+    NtpOutcome,
+    ServerReason,
+    ServerVerdict,
+)
+from truechimer_analyzer import clockflags as held
+from truechimer_analyzer import judgement as sums
+from truechimer_analyzer.judgement import Interval, WallRate
+from truechimer_analyzer.nodeclock import (
+    EVENTS_SHOWN,
+    NO_BOUND,
+    Bound,
+    Event,
+    Evidence,
+    Key,
+    NodeClock,
+    named,
+    per_node,
+    whole,
+)
+from truechimer_analyzer.window import NS, iso, number
+
+if TYPE_CHECKING:
+
+    from numpy.typing import NDArray
+
+    from truechimer.config.model import LimitsConfig
+    from truechimer_analyzer.stores import Columns
+
+RATE_WINDOW_S = 300.0
+# A server without an exchange for this long before the node's newest one is no longer in use.
+SERVER_IN_USE_S = 1200.0
+_JUMPS = (EventKind.STEP, EventKind.LEAP)
+_BREAKS = (EventKind.STEP, EventKind.LEAP, EventKind.SLEW, EventKind.SUSPEND, EventKind.CLOCKSOURCE)
+
+
+_NO_ROWS = np.zeros(0, dtype=np.intp)
+
+
+def assess(evidence: Evidence, as_of_ns: int, limits: LimitsConfig, *, live: bool) -> list[NodeClock]:
+    """Every node that the evidence names, in order.
+
+    ``live``: the answer is about now, so ages go by arrival and silence is held against a node; else it
+    is about the past, and ages go by the samples' own stamps.
+    """
+    bounds, servers, rates = (per_node(each) for each in (evidence.bounds, evidence.servers, evidence.rates))
+    events, kernel = per_node(evidence.events), per_node(evidence.kernel)
+    keys: set[Key] = set(evidence.seen_ns).union(bounds, servers, rates, events, kernel)
+    return [
+        _assess(
+            key,
+            _bound(evidence.bounds, bounds.get(key, _NO_ROWS)),
+            _events(evidence.events, events.get(key, _NO_ROWS)),
+            (evidence.rates, rates.get(key, _NO_ROWS)),
+            _servers(evidence.servers, servers.get(key, _NO_ROWS)),
+            _kernel_leap(evidence.kernel, kernel.get(key, _NO_ROWS)),
+            evidence.seen_ns.get(key),
+            as_of_ns,
+            limits,
+            live=live,
+        )
+        for key in sorted(keys)
+    ]
+
+
+def _assess(
+    key: Key,
+    bound: Bound,
+    events: list[Event],
+    rates: tuple[Columns, NDArray[np.intp]],
+    servers: list[dict[str, object]],
+    kernel_leap: Leap | None,
+    seen_ns: int | None,
+    as_of_ns: int,
+    limits: LimitsConfig,
+    *,
+    live: bool,
+) -> NodeClock:
+    rate = _rate(*rates, bound, events)
+    age_s = _age_s(bound, as_of_ns, live=live)
+    broken = next((event for event in events if event.epoch > bound.epoch), None)
+    trusted = bound.status in (BoundStatus.SYNCHRONIZED, BoundStatus.HOLDOVER) and broken is None
+    interval = sums.NOTHING
+    if trusted and bound.interval.known:
+        same = [event for event in events if event.epoch == bound.epoch and event.kind in _JUMPS]
+        interval = sums.after_steps(
+            bound.interval,
+            np.array([event.size_s for event in same]),
+            np.array([event.steady_s - bound.steady_s for event in same]),
+        )
+        interval = sums.aged(interval, age_s or 0.0, bound.raw_ppm, rate.span_ppm)
+    silent_s = None if seen_ns is None else max(0.0, (as_of_ns - seen_ns) / NS)
+    stale = live and (silent_s is None or silent_s > held.STALE_S)
+    frequency = sums.wall_frequency(bound.raw_ppm, rate) if trusted else sums.NOTHING
+    # A silent host's clock may have been stepped since its last word: nothing is proven of it.
+    judged = Judgement.UNPROVEN if stale else sums.judge(interval, limits.max_offset_s)
+    flags = [
+        *held.silence(seen_ns, silent_s, stale=stale),
+        *held.status(bound, broken),
+        *held.offset(interval, judged, bound, limits),
+        *held.steps(events),
+        *held.drift(frequency, rate, limits),
+        *held.falsetickers(servers),
+        *held.leaps(servers, kernel_leap),
+        *held.oscillator(bound),
+    ]
+    return NodeClock(
+        key=key,
+        interval=interval,
+        frequency=frequency,
+        judgement=judged,
+        status=BoundStatus.DISRUPTED if broken else bound.status,
+        reason=BoundReason.DISRUPTED if broken else bound.reason,
+        flags=tuple(flags),
+        servers=tuple(servers),
+        events=tuple(event.document() for event in events[-EVENTS_SHOWN:]),
+        last_seen_s=silent_s,
+        bound_age_s=age_s,
+        servers_used=whole(bound.used),
+        servers_rejected=whole(bound.rejected),
+    )
+
+
+def _bound(bounds: Columns, rows: NDArray[np.intp]) -> Bound:
+    if not len(rows):
+        return NO_BOUND
+    # A node that changed its zone has two series: the one that arrived last counts.
+    row = int(rows[np.lexsort((bounds.time_ns[rows], bounds.received_ns[rows]))[-1]])
+    value = {name: float(values[row]) for name, values in bounds.fields.items()}
+    return Bound(
+        interval=Interval(value["lower_seconds"], value["upper_seconds"]),
+        raw_ppm=Interval(value["frequency_lower_ppm"], value["frequency_upper_ppm"]),
+        status=named(BoundStatus, value["status"], BoundStatus.UNKNOWN),
+        reason=named(BoundReason, value["reason"], BoundReason.NONE),
+        steady_s=value["steady_seconds"],
+        epoch=value["epoch"],
+        time_ns=int(bounds.time_ns[row]),
+        received_ns=int(bounds.received_ns[row]),
+        used=value["servers_used"],
+        rejected=value["servers_rejected"],
+    )
+
+
+def _age_s(bound: Bound, as_of_ns: int, *, live: bool) -> float | None:
+    """How old the bound is: by its arrival, or by its own stamp where that is more (it was spooled).
+
+    A wrong clock of the analyzer can so only make the interval wider than it need be.
+    """
+    if bound is NO_BOUND:
+        return None
+    by_stamp = (as_of_ns - bound.time_ns) / NS
+    return max(0.0, by_stamp, (as_of_ns - bound.received_ns) / NS) if live else max(0.0, by_stamp)
+
+
+def _events(events: Columns, rows: NDArray[np.intp]) -> list[Event]:
+    found = [
+        Event(
+            kind=str(events.tags["kind"][row]),
+            size_s=float(events.fields["size_seconds"][row]),
+            steady_s=float(events.fields["steady_seconds"][row]),
+            epoch=float(events.fields["epoch"][row]),
+            time_ns=int(events.time_ns[row]),
+        )
+        for row in rows
+    ]
+    return sorted(found, key=lambda event: event.time_ns)
+
+
+def _rate(rates: Columns, rows: NDArray[np.intp], bound: Bound, events: list[Event]) -> WallRate:
+    epochs = rates.fields["epoch"][rows]
+    epoch = bound.epoch if math.isfinite(bound.epoch) else (float(epochs.max()) if len(rows) else math.nan)
+    rows = rows[epochs == epoch]
+    steady_s = rates.fields["steady_seconds"][rows]
+    order = np.argsort(steady_s, kind="stable")
+    rows, steady_s = rows[order], steady_s[order]
+    breaks = [event.steady_s for event in events if event.epoch == epoch and event.kind in _BREAKS]
+    return sums.wall_rate(
+        steady_s,
+        rates.fields["wall_rate_ppm"][rows],
+        rates.fields["read_width_seconds"][rows],
+        rates.time_ns[rows],
+        max(breaks, default=math.nan),
+    )
+
+
+def _servers(servers: Columns, rows: NDArray[np.intp]) -> list[dict[str, object]]:
+    """The servers in use with what was last made of each, by name; of several rows the newest counts."""
+    if not len(rows):
+        return []
+    in_use_ns = int(servers.time_ns[rows].max()) - round(SERVER_IN_USE_S * NS)
+    newest = {
+        str(servers.tags["server"][row]): int(row)
+        for row in rows[np.argsort(servers.time_ns[rows], kind="stable")]
+        if servers.time_ns[row] >= in_use_ns
+    }
+    return [_server(name, servers, row) for name, row in sorted(newest.items())]
+
+
+def _server(name: str, servers: Columns, row: int) -> dict[str, object]:
+    value = {field: float(values[row]) for field, values in servers.fields.items()}
+    reason = named(ServerReason, value["reason"], ServerReason.NONE)
+    outcome = named(NtpOutcome, value["outcome"], NtpOutcome.BAD_REPLY)
+    leap = named(Leap, value["leap"], Leap.UNSYNCHRONISED)
+    return {
+        "server": name,
+        "verdict": named(ServerVerdict, value["verdict"], ServerVerdict.UNUSABLE).name.lower(),
+        "reason": None if reason is ServerReason.NONE else reason.name.lower(),
+        "outcome": outcome.name.lower(),
+        "offset_s": number(value["offset_seconds"]),
+        "lower_s": number(value["lower_seconds"]),
+        "upper_s": number(value["upper_seconds"]),
+        "delay_s": number(value["delay_seconds"]),
+        "stratum": whole(value["stratum"]),
+        "leap": None if math.isnan(value["leap"]) else leap.name.lower(),
+        "reach": whole(value["reach"]),
+        "at": iso(int(servers.time_ns[row])),
+    }
+
+
+def _kernel_leap(kernel: Columns, rows: NDArray[np.intp]) -> Leap | None:
+    if not len(rows):
+        return None
+    value = float(kernel.fields["leap"][rows[np.argmax(kernel.received_ns[rows])]])
+    return None if math.isnan(value) else named(Leap, value, Leap.UNSYNCHRONISED)
+
+
+def summary(nodes: list[NodeClock]) -> dict[str, int]:
+    """How many nodes there are of each judgement and how many are flagged."""
+    judged = [node.judgement for node in nodes]
+    return {
+        "nodes": len(nodes),
+        **{each.value: judged.count(each) for each in Judgement},
+        "flagged": sum(bool(node.flags) for node in nodes),
+    }
