@@ -112,4 +112,5 @@ def used_pages(db: sqlite3.Connection) -> int:
 def give_back(db: sqlite3.Connection, *, keep_pages: int = 256, step_pages: int = 64) -> None:
     """Return some free pages to the file system when many are free."""
     if db.execute("PRAGMA freelist_count").fetchone()[0] > keep_pages:
-        db.execute(f"PRAGMA incremental_vacuum({step_pages})").fetchall()
+        # It answers a row without columns for each page, which execute() takes for the end.
+        db.executescript(f"PRAGMA incremental_vacuum({step_pages})")
