@@ -22,7 +22,7 @@ class Store:
     """Answers each request by ``answer(body) -> (status, headers, body)`` and keeps what came."""
 
     def __init__(self) -> None:
-        self.answer = lambda body: (204, {}, b"")
+        self.answer = lambda _: (204, {}, b"")
         self.requests: list[tuple[str, dict[str, str], bytes]] = []
         self.connections = 0
         store = self
