@@ -83,7 +83,7 @@ def test_grafanas_model_knows_every_key_of_the_dashboard():
 @pytest.mark.skipif(not os.environ.get(SCHEMA), reason=f"{SCHEMA} names no JSON Schema of Grafana")
 def test_the_dashboard_is_valid_by_grafanas_json_schema():
     schema = json.loads(Path(os.environ[SCHEMA]).read_text())
-    # The generator of the schema writes "anything" as "an object": put right, for overrides' values are numbers.
+    # Its generator writes "anything" as "an object"; overrides hold strings and numbers.
     schema["definitions"]["DynamicConfigValue"]["properties"]["value"] = {}
     schema["definitions"]["MatcherConfig"]["properties"]["options"] = {}
     assert [f"{e.json_path}: {e.message}" for e in Draft7Validator(schema).iter_errors(board())] == []
