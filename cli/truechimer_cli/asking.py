@@ -1,0 +1,217 @@
+"""Asking a store: which one, over HTTP or in this process."""
+
+from __future__ import annotations
+
+import http.client
+import importlib
+import importlib.util
+import ipaddress
+import json
+import os
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode, urlsplit
+
+from truechimer.errors import NotEnough, NothingThere, PeerError, TruechimerError, UserError
+from truechimer_cli.places import SYSTEM_STORE, data_dir, running_up
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Document = dict[str, Any]
+
+LOCAL_ANALYZER = "http://127.0.0.1:8723"
+TOKEN_VARIABLE = "TRUECHIMER_TOKEN_FILE"  # noqa: S105 - the name of a variable that names a file
+ANALYZER_MODULES = ("numpy", "duckdb", "starlette", "uvicorn", "scipy", "apscheduler")
+_PROBE_TIMEOUT_S = 1.0
+_ANSWER_TIMEOUT_S = 120.0
+_LARGEST_ANSWER = 256 << 20
+_UNBUILT = ("influxdb", "prometheus")
+
+
+def ask(command: str, options: Mapping[str, str], store: str | None) -> Document:
+    """The document of one answering command, from ``store`` or from the first default that is there.
+
+    Raises NothingThere (exit 3), UserError (2), NotEnough (4), or what the store raises.
+    """
+    address = store if store is not None else default_store()
+    scheme = address.partition(":")[0].partition("+")[0].lower()
+    if scheme in {"http", "https"}:
+        return ask_http(address, command, options)
+    if scheme == "embedded":
+        return _ask_embedded(address, command, options)
+    if scheme in _UNBUILT:
+        raise UserError(
+            f"stores at {scheme}:// are not built yet", hint="ask an analyzer by http://HOST:8723"
+        )
+    raise UserError(f"{address!r} is no store", hint="write http://HOST:8723 or embedded:DIR")
+
+
+def default_store() -> str:
+    """An analyzer answering on 8723, else the folder of ``up``, else /var/lib/truechimer/analyzer."""
+    if identify(LOCAL_ANALYZER):
+        return LOCAL_ANALYZER
+    folder = data_dir()
+    running = running_up(folder)
+    if running is not None and running.url is not None:
+        return running.url
+    for place in (folder / "analyzer", SYSTEM_STORE):
+        if _holds_something(place):
+            return f"embedded:{place}"
+    raise NothingThere(
+        f"no store: tried {LOCAL_ANALYZER}, {folder / 'analyzer'} and {SYSTEM_STORE}",
+        hint="start one with `truechimer up`, or name one with --store",
+    )
+
+
+def identify(base: str) -> bool:
+    """Whether a truechimer analyzer answers at ``base``."""
+    try:
+        status, _ = _get(base.rstrip("/") + "/healthz", _PROBE_TIMEOUT_S, None)
+    except TruechimerError:
+        return False
+    return status == 200
+
+
+def ask_http(base: str, command: str, options: Mapping[str, str]) -> Document:
+    """GET {base}/api/v1/COMMAND?options with the token of ``$TRUECHIMER_TOKEN_FILE``."""
+    parts = urlsplit(base)
+    if parts.username is not None or parts.password is not None:
+        raise UserError(
+            "the store's address holds a user or password",
+            hint=f"put a token into a file and name it in {TOKEN_VARIABLE}",
+        )
+    query = f"?{urlencode(options)}" if options else ""
+    url = f"{base.rstrip('/')}/api/v1/{quote(command)}{query}"
+    status, body = _get(url, _ANSWER_TIMEOUT_S, _token())
+    document = _document(body)
+    if status == 200 and document is not None:
+        return document
+    raise _refusal(base, status, document)
+
+
+def missing_analyzer_modules() -> list[str]:
+    """Those of the analyzer extra that are not installed."""
+    return [name for name in ANALYZER_MODULES if importlib.util.find_spec(name) is None]
+
+
+def need_analyzer() -> None:
+    """Raise UserError when the analyzer extra is not installed."""
+    if missing := missing_analyzer_modules():
+        raise UserError(
+            f"this needs the analyzer, and {', '.join(missing)} is not installed",
+            hint="pip install 'truechimer[analyzer]'",
+        )
+
+
+def _ask_embedded(address: str, command: str, options: Mapping[str, str]) -> Document:
+    folder = Path(address.partition(":")[2]).expanduser()
+    if not folder.is_dir():
+        raise NothingThere(f"opening {address}: there is no such folder", hint="name a store with --store")
+    need_analyzer()
+    answers: Any = importlib.import_module("truechimer_analyzer.answers")
+    stores: Any = importlib.import_module("truechimer_analyzer.stores")
+    store = stores.open_store(f"embedded:{folder}", read_only=True)
+    try:
+        document: Document = answers.answer(command, options, store)
+    finally:
+        store.close()
+    return document
+
+
+def _get(url: str, timeout_s: float, token: str | None) -> tuple[int, bytes]:
+    """Status and body. Raises NothingThere when nobody answers, UserError for what is no URL."""
+    try:
+        request = urllib.request.Request(url, headers={"Accept": "application/json"})  # noqa: S310 - http(s) only
+        host = request.host.rpartition(":")[0].strip("[]") or request.host
+    except ValueError as error:
+        raise UserError(f"{url!r} is no address: {error}") from error
+    if token:
+        request.add_unredirected_header("Authorization", f"Bearer {token}")
+    # A proxy of the environment is for the outside: never for this host's own analyzer.
+    handlers = [urllib.request.ProxyHandler({})] if _is_loopback(host) else []
+    try:
+        with urllib.request.build_opener(*handlers).open(request, timeout=timeout_s) as response:
+            return response.status, response.read(_LARGEST_ANSWER)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read(1 << 20)
+    except urllib.error.URLError as error:
+        raise _nobody(url, error.reason) from error
+    except (OSError, http.client.HTTPException) as error:
+        raise _nobody(url, error) from error
+    except ValueError as error:
+        raise UserError(f"{url!r} is no address: {error}") from error
+
+
+def _nobody(url: str, reason: object) -> NothingThere:
+    parts = urlsplit(url)
+    why = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
+    return NothingThere(
+        f"asking the analyzer at {parts.scheme}://{parts.netloc}: {why}",
+        hint="is it running? `truechimer up` starts one on this host",
+    )
+
+
+def _token() -> str | None:
+    named = os.environ.get(TOKEN_VARIABLE)
+    if not named:
+        return None
+    try:
+        token = Path(named).read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"reading the token in {TOKEN_VARIABLE}={named}: {error}") from error
+    if not token.isascii() or not token.isprintable() or not token:
+        raise UserError(f"the file named by {TOKEN_VARIABLE} ({named}) holds no token")
+    return token
+
+
+def _document(body: bytes) -> Document | None:
+    try:
+        document = json.loads(body)
+    except ValueError:
+        return None
+    return document if isinstance(document, dict) else None
+
+
+def _refusal(base: str, status: int, document: Document | None) -> TruechimerError:
+    told = document or {}
+    message = str(told.get("error") or f"HTTP status {status}, and not what an analyzer says")
+    hint = told.get("hint")
+    hint = str(hint) if hint else None
+    if status in {401, 403}:
+        return UserError(
+            f"{base} refused: {message}",
+            hint=hint or f"put a token with scope read into a file: {TOKEN_VARIABLE}",
+        )
+    if status in {409, 422, 425}:
+        return NotEnough(message, hint=hint)
+    if 400 <= status < 500 and document is not None:
+        return UserError(message, hint=hint)
+    if status >= 500 and document is not None:
+        return NothingThere(f"{base} failed: {message}", hint=hint)
+    return NoAnalyzer(f"asking {base}: {message}", hint="is that a truechimer analyzer?")
+
+
+class NoAnalyzer(PeerError):  # noqa: N818 - reads as the statement it is
+    """Somebody answered, but no analyzer."""
+
+    exit_code = 3
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _holds_something(folder: Path) -> bool:
+    try:
+        return any(folder.iterdir())
+    except OSError:
+        return False

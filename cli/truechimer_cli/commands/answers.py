@@ -1,0 +1,253 @@
+"""The answering commands: ``clocks``, ``rtt``, ``pauses``, ``timeouts``, ``report``."""
+
+from __future__ import annotations
+
+import functools
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from truechimer.errors import PeerError, TruechimerError, UserError
+from truechimer_cli.asking import Document, ask
+from truechimer_cli.output import console, show, write_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.console import RenderableType
+
+_REFRESH_S = 2.0
+_SHARED = (
+    click.option(
+        "--store", metavar="ADDRESS", help="http://HOST:8723 or embedded:DIR. [default: the nearest]"
+    ),
+    click.option("--since", metavar="1h", help="Look back this far from now."),
+    click.option("--from", "from_", metavar="TIME", help="Start: ISO 8601 or Unix seconds."),
+    click.option("--to", metavar="TIME", help="End: ISO 8601 or Unix seconds."),
+    click.option("--cluster", help="Only this cluster."),
+    click.option("--node", help="Only this node."),
+    click.option("--json", "as_json", is_flag=True, help="One JSON document; seconds, null for unknown."),
+    click.option("--check", is_flag=True, help="Exit code 1 when the answer is bad news."),
+)
+
+
+def answering(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that every answering command has; the function gets them as ``query`` and flags."""
+
+    @functools.wraps(function)
+    def wrapped(**options: Any) -> Any:  # noqa: ANN401 - click's
+        if options.get("since") and (options.get("from_") or options.get("to")):
+            raise UserError("--since goes without --from and --to")
+        shared = {name: options.pop(name) for name in ("since", "cluster", "node", "to")}
+        shared["from"] = options.pop("from_")
+        return function(query={name: value for name, value in shared.items() if value is not None}, **options)
+
+    for option in reversed(_SHARED):
+        wrapped = option(wrapped)
+    return wrapped
+
+
+@click.command()
+@answering
+@click.option("--watch", is_flag=True, help="Ask again every 2 s until Ctrl-C.")
+def clocks(query: dict[str, str], store: str | None, *, as_json: bool, check: bool, watch: bool) -> int:
+    r"""How wrong each clock can be, and which nodes drift, step or have no majority.
+
+    An interval contains UTC - wall for certain under the stated assumptions. --check: exit code 1 when a
+    node's state is not ok or it is not proven within its limits.
+
+    Examples:
+    \b
+      truechimer clocks
+      truechimer clocks --watch
+      truechimer clocks --node db-1 --since 6h --json
+
+    """
+    from truechimer_cli.tables.clocks import tables
+
+    if watch:
+        _watch(lambda: ask("clocks", query, store), tables, as_json=as_json)
+    return _answer(ask("clocks", query, store), tables, "nodes", as_json=as_json, bad=check and _clock_is_bad)
+
+
+@click.command()
+@answering
+def rtt(query: dict[str, str], store: str | None, *, as_json: bool, check: bool) -> int:
+    """How long the network delays: percentiles, losses and refusals of every path.
+
+    --check: exit code 1 when a path answered nothing.
+
+    Example: truechimer rtt --since 24h
+    """
+    from truechimer_cli.tables.delays import rtt_tables
+
+    return _answer(
+        ask("rtt", query, store), rtt_tables, "paths", as_json=as_json, bad=check and _path_is_dead
+    )
+
+
+@click.command()
+@answering
+def pauses(query: dict[str, str], store: str | None, *, as_json: bool, check: bool) -> int:  # noqa: ARG001
+    """How long hosts and processes stop, and why.
+
+    Pauses are findings, not faults: --check never makes this exit with 1.
+
+    Example: truechimer pauses --node db-1 --json
+    """
+    from truechimer_cli.tables.delays import pause_tables
+
+    return _answer(ask("pauses", query, store), pause_tables, "sources", as_json=as_json, bad=False)
+
+
+@click.command()
+@answering
+@click.option("--product", help="Advice for one product (not built yet).")
+@click.option("--current", type=click.Path(path_type=Path), help="Its present settings (not built yet).")
+@click.option("--false-per-month", metavar="N", help="False alarms that are tolerable in 30 days.")
+@click.option("--detect-within", metavar="5s", help="How quickly a failure must be noticed.")
+@click.option("--rate", metavar="HZ", help="Operations a second. [default: the rate of the evidence]")
+def timeouts(
+    query: dict[str, str],
+    store: str | None,
+    *,
+    as_json: bool,
+    check: bool,
+    product: str | None,
+    current: Path | None,
+    **asked: str | None,
+) -> int:
+    """What timeouts should be, by what was measured here, and what they would cost in false alarms.
+
+    What the evidence does not reach is refused, and says how much longer to measure. Exit code 4 when
+    all of it is refused. --check: exit code 1 when an advised constraint is violated.
+
+    Example: truechimer timeouts --false-per-month 1 --detect-within 5s
+    """
+    from truechimer_cli.tables.timeouts import tables
+
+    if product is not None or current is not None:
+        raise UserError("advice for products (--product, --current) is not built yet")
+    query |= {name: value for name, value in asked.items() if value is not None}
+    document = ask("timeouts", query, store)
+    code = _answer(document, tables, "uses", as_json=as_json, bad=check and _constraint_is_violated)
+    uses = document.get("uses") or []
+    if code == 0 and all(use.get("refused") for use in uses):
+        needed = [use["refused"].get("needed_s") for use in uses]
+        _too_little([n for n in needed if n is not None])
+        return 4
+    return code
+
+
+@click.command()
+@answering
+@click.option("--md", "markdown", metavar="OUT|-", help="Write Markdown to a file; - is stdout.")
+@click.option("--html", metavar="OUT", help="Write HTML (not built yet).")
+@click.option("--false-per-month", metavar="N", help="As for timeouts.")
+@click.option("--detect-within", metavar="5s", help="As for timeouts.")
+@click.option("--rate", metavar="HZ", help="As for timeouts.")
+def report(
+    query: dict[str, str],
+    store: str | None,
+    *,
+    as_json: bool,
+    check: bool,  # noqa: ARG001 - a report has no verdict of its own
+    markdown: str | None,
+    html: str | None,
+    **asked: str | None,
+) -> int:
+    """Clocks, delays, pauses and timeouts in one document.
+
+    Example: truechimer report --since 24h --md report.md
+    """
+    if html is not None:
+        raise UserError("reports in HTML are not built yet", hint="--md writes Markdown")
+    query |= {name: value for name, value in asked.items() if value is not None}
+    document = ask("report", query, store)
+    if as_json:
+        write_json(document)
+        return 0
+    text = document.get("markdown")
+    if not isinstance(text, str):
+        raise PeerError(
+            "asking for a report: the answer holds no Markdown", hint="is the analyzer of this version?"
+        )
+    if markdown in {None, "-"}:
+        sys.stdout.write(text)
+        return 0
+    try:
+        Path(str(markdown)).write_text(text)
+    except OSError as error:
+        raise UserError(f"writing {markdown}: {error.strerror}") from error
+    return 0
+
+
+def _answer(
+    document: Document,
+    tables: Callable[[Document], list[RenderableType]],
+    key: str,
+    *,
+    as_json: bool,
+    bad: Callable[[Document], bool] | bool,
+) -> int:
+    """Print; 4 when the document is empty, 1 when ``bad`` holds."""
+    if as_json:
+        write_json(document)
+    elif document.get(key):
+        show(*tables(document))
+    if not document.get(key):
+        _too_little([])
+        return 4
+    return 1 if callable(bad) and bad(document) else 0
+
+
+def _too_little(needed_s: list[float]) -> None:
+    if needed_s:
+        from truechimer_cli.amounts import seconds
+
+        wait = f"measure for about {seconds(min(needed_s))} more, or ask for less"
+    else:
+        wait = "nothing was measured in this span yet: wait some seconds, or look back further with --since"
+    sys.stderr.write(f"truechimer: too little data to answer. {wait}.\n")
+
+
+def _watch(
+    ask_again: Callable[[], Document], tables: Callable[[Document], list[RenderableType]], *, as_json: bool
+) -> None:
+    """Until Ctrl-C; an analyzer that goes away is said and waited for."""
+    screen = console()
+    while True:
+        try:
+            document = ask_again()
+        except UserError:
+            raise
+        except TruechimerError as error:
+            sys.stderr.write(f"truechimer: {error}.\n")
+        else:
+            if as_json:
+                write_json(document)
+            else:
+                screen.clear()
+                show(*tables(document))
+        time.sleep(_REFRESH_S)
+
+
+def _clock_is_bad(document: Document) -> bool:
+    return any(
+        node.get("state") != "ok" or node.get("judgement") != "proven_within" for node in document["nodes"]
+    )
+
+
+def _path_is_dead(document: Document) -> bool:
+    return any(path.get("p50_s") is None for path in document["paths"])
+
+
+def _constraint_is_violated(document: Document) -> bool:
+    return any(
+        constraint.get("advised") == "violated"
+        for product in document.get("products") or []
+        for constraint in product.get("constraints") or []
+    )

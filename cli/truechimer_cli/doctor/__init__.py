@@ -1,0 +1,1 @@
+"""What ``truechimer doctor`` looks at."""

@@ -1,0 +1,86 @@
+"""``truechimer clocks`` as tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rich.markup import escape
+from rich.text import Text
+
+from truechimer_cli.amounts import UNKNOWN, ppm, seconds, text
+from truechimer_cli.output import BAD, GOOD, QUIET, UNSURE, table
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+_JUDGEMENTS = {"proven_within": GOOD, "unproven": UNSURE, "proven_beyond": BAD}
+_VERDICTS = {"selected": GOOD, "contested": UNSURE, "falseticker": BAD, "unusable": QUIET}
+
+
+def tables(document: dict[str, Any]) -> list[RenderableType]:
+    """Nodes, their flags, their servers, and the summary."""
+    nodes = document.get("nodes") or []
+    parts: list[RenderableType] = [
+        table(
+            "Clocks: UTC − wall",
+            ("node", "state", "judgement", ">offset", ">at least", ">at most", ">drift", "status", ">seen"),
+            [_row(node, clusters=len({n.get("cluster") for n in nodes}) > 1) for node in nodes],
+        )
+    ]
+    flags = [(node, flag) for node in nodes for flag in node.get("flags") or []]
+    if flags:
+        rows = [_flag(node, flag) for node, flag in flags]
+        parts += ["", table("Flags", ("node", "flag", "since", "evidence"), rows)]
+    servers = [(node, server) for node in nodes for server in node.get("servers") or []]
+    if servers:
+        rows = [_server(node, server) for node, server in servers]
+        parts += ["", table("Servers", ("node", "server", "verdict", ">at least", ">at most"), rows)]
+    summary = document.get("summary") or {}
+    said = ", ".join(f"{value} {escape(str(name))}" for name, value in summary.items())
+    return [*parts, "", f"as of {text(document.get('as_of'))}: {said}"]
+
+
+def _row(node: dict[str, Any], *, clusters: bool) -> list[RenderableType]:
+    name = f"{node.get('cluster')}/{node.get('node')}" if clusters else str(node.get("node"))
+    state, judgement = str(node.get("state")), str(node.get("judgement"))
+    seen = node.get("last_seen_s")
+    return [
+        Text(name),
+        Text(state, style=GOOD if state == "ok" else BAD),
+        Text(judgement.replace("_", " "), style=_JUDGEMENTS.get(judgement, UNSURE)),
+        seconds(node.get("offset_s"), signed=True),
+        seconds(node.get("lower_s"), signed=True),
+        seconds(node.get("upper_s"), signed=True),
+        ppm(node.get("frequency_ppm")),
+        Text(text(node.get("status"))),
+        UNKNOWN if seen is None else f"{seconds(seen)} ago",
+    ]
+
+
+def _flag(node: dict[str, Any], flag: dict[str, Any]) -> list[RenderableType]:
+    evidence = flag.get("evidence") or {}
+    said = ", ".join(f"{name} {evidence_value(name, value)}" for name, value in evidence.items())
+    return [
+        Text(text(node.get("node"))),
+        Text(text(flag.get("flag")), style=BAD),
+        text(flag.get("since")),
+        Text(said),
+    ]
+
+
+def evidence_value(name: str, value: object) -> str:
+    """A piece of evidence: seconds by the ending of its name."""
+    if name.endswith("_s") and isinstance(value, int | float):
+        return seconds(float(value), signed=True)
+    return text(value)
+
+
+def _server(node: dict[str, Any], server: dict[str, Any]) -> list[RenderableType]:
+    verdict = text(server.get("verdict"))
+    return [
+        Text(text(node.get("node"))),
+        Text(text(server.get("server"))),
+        Text(verdict, style=_VERDICTS.get(verdict, "")),
+        seconds(server.get("lower_s"), signed=True),
+        seconds(server.get("upper_s"), signed=True),
+    ]

@@ -1,0 +1,1 @@
+"""What ``truechimer up`` is made of: its folder, its surroundings, its children."""
