@@ -139,6 +139,8 @@ CASES = {
             "mute": probes(steady(1), None),
             "half": probes(steady(0), ALTERNATELY),
             "fine": probes(steady(0), steady(0.001)),
+            # Scraped from /metrics: the latest outcome, and no gauge of the round trip.
+            "scraped": probes(steady(0), None),
         },
         {"mute", "half"},
         "12m",

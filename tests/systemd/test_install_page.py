@@ -8,7 +8,7 @@ PAGE = (ROOT / "docs/install.md").read_text()
 
 
 def test_every_file_named_is_there():
-    named = set(re.findall(r"\b(?:systemd|dashboards)/[\w./-]+\w", PAGE))
+    named = set(re.findall(r"(?<![/\w])(?:systemd|dashboards)/[\w./-]+\w", PAGE))
     assert {"systemd/agent.toml", "dashboards/prometheus/truechimer.rules.yml"} <= named
     assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
 
@@ -21,6 +21,6 @@ def test_every_shipped_file_is_on_the_page():
 def test_users_and_folders_are_the_units():
     for unit in (ROOT / "systemd").glob("*.service"):
         text = unit.read_text()
-        assert f"`{re.search(r'^User=(.+)$', text, re.M)[1]}`" in PAGE
-        for folder in re.search(r"^StateDirectory=(.+)$", text, re.M)[1].split():
+        assert f"`{re.search(r'^User=(.+)$', text, re.MULTILINE)[1]}`" in PAGE
+        for folder in re.search(r"^StateDirectory=(.+)$", text, re.MULTILINE)[1].split():
             assert f"`/var/lib/{folder}`" in PAGE
