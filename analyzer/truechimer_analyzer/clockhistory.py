@@ -18,12 +18,16 @@ if TYPE_CHECKING:
     from truechimer_analyzer.stores import Columns
 
 
+BOUND_FIELDS = ("lower_seconds", "upper_seconds", "status", "reason")
+SERVER_FIELDS = ("verdict",)
+
+
 def dated(
     nodes: list[NodeClock], bounds: Columns, servers: Columns, limits: LimitsConfig, *, points: int = 0
 ) -> list[NodeClock]:
     """The nodes with ``since`` of their lasting flags taken back to where each began.
 
-    ``bounds`` (``HISTORY_FIELDS``) and ``servers`` (``verdict``) are the window's rows of the flagged
+    ``bounds`` (``BOUND_FIELDS``) and ``servers`` (``SERVER_FIELDS``) are the window's rows of the flagged
     nodes. ``points`` > 0 adds each node's ``history`` of bounds, thinned to that many.
     """
     told, voted = per_node(bounds), per_node(servers)

@@ -39,7 +39,6 @@ from truechimer_analyzer.nodeclock import (
 from truechimer_analyzer.window import NS, iso, number
 
 if TYPE_CHECKING:
-
     from numpy.typing import NDArray
 
     from truechimer.config.model import LimitsConfig
@@ -48,10 +47,8 @@ if TYPE_CHECKING:
 RATE_WINDOW_S = 300.0
 # A server without an exchange for this long before the node's newest one is no longer in use.
 SERVER_IN_USE_S = 1200.0
-_JUMPS = (EventKind.STEP, EventKind.LEAP)
+_EPOCH_ENDS = (EventKind.SUSPEND, EventKind.CLOCKSOURCE, EventKind.VM_RESTORE)
 _BREAKS = (EventKind.STEP, EventKind.LEAP, EventKind.SLEW, EventKind.SUSPEND, EventKind.CLOCKSOURCE)
-
-
 _NO_ROWS = np.zeros(0, dtype=np.intp)
 
 
@@ -96,11 +93,12 @@ def _assess(
 ) -> NodeClock:
     rate = _rate(*rates, bound, events)
     age_s = _age_s(bound, as_of_ns, live=live)
-    broken = next((event for event in events if event.epoch > bound.epoch), None)
+    broken = next((event for event in events if _breaks(event, bound)), None)
     trusted = bound.status in (BoundStatus.SYNCHRONIZED, BoundStatus.HOLDOVER) and broken is None
     interval = sums.NOTHING
     if trusted and bound.interval.known:
-        same = [event for event in events if event.epoch == bound.epoch and event.kind in _JUMPS]
+        # A leap second moves UTC and W alike: only steps move UTC − W.
+        same = [event for event in events if event.epoch == bound.epoch and event.kind == EventKind.STEP]
         interval = sums.after_steps(
             bound.interval,
             np.array([event.size_s for event in same]),
@@ -137,6 +135,12 @@ def _assess(
         servers_used=whole(bound.used),
         servers_rejected=whole(bound.rejected),
     )
+
+
+def _breaks(event: Event, bound: Bound) -> bool:
+    """Whether an event after the bound made S worthless: it begins a new epoch, or ends the bound's."""
+    ends = event.kind in _EPOCH_ENDS and event.epoch == bound.epoch and event.steady_s > bound.steady_s
+    return ends or event.epoch > bound.epoch
 
 
 def _bound(bounds: Columns, rows: NDArray[np.intp]) -> Bound:

@@ -46,7 +46,6 @@ SERVER_FIELDS = (
 CLOCK_FIELDS = ("wall_rate_ppm", "read_width_seconds", "steady_seconds", "epoch")
 EVENT_FIELDS = ("size_seconds", "steady_seconds", "epoch")
 KERNEL_FIELDS = ("leap", "synchronized", "maxerror_seconds")
-HISTORY_FIELDS = ("lower_seconds", "upper_seconds", "status", "reason")
 
 EVENTS_SHOWN = 50
 

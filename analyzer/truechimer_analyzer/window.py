@@ -32,8 +32,9 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
     "rtt": (*_COMMON, "histogram"),
     "pauses": _COMMON,
     "timeouts": (*_COMMON, "false_per_month", "detect_within", "rate", "product", "current"),
-    "report": (*_COMMON, "false_per_month", "detect_within", "rate"),
+    "report": (*_COMMON, "false_per_month", "detect_within", "rate", "kind"),
 }
+REPORT_KINDS = ("full", "clocks", "timeouts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ class Question:
     rate_hz: float | None = None
     product: str | None = None
     current: str | None = None
+    kind: str = REPORT_KINDS[0]
 
 
 def parse_question(command: str, options: Mapping[str, str], now_ns: int) -> Question:
@@ -95,6 +97,7 @@ def parse_question(command: str, options: Mapping[str, str], now_ns: int) -> Que
         rate_hz=_positive("rate", given.get("rate"), "100 (operations per second)"),
         product=given.get("product"),
         current=given.get("current"),
+        kind=_one_of("kind", given.get("kind", REPORT_KINDS[0]), REPORT_KINDS),
     )
 
 
@@ -203,6 +206,12 @@ def _flag(option: str, text: str | None) -> bool:
     if text.lower() in {"0", "false", "no", "off"}:
         return False
     raise UserError(f"{option}={text!r} is neither yes nor no", hint="write 1 or 0")
+
+
+def _one_of(option: str, text: str, known: Sequence[str]) -> str:
+    if text not in known:
+        raise UserError(f"{option}={text!r} is unknown", hint=_nearest(text, known))
+    return text
 
 
 def _positive(option: str, text: str | None, example: str) -> float | None:

@@ -1,0 +1,209 @@
+"""Every answer by its command's name: reads a store, asks the pure parts, returns the contract's document."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from truechimer.config.model import LimitsConfig
+from truechimer.errors import NotEnough, UserError
+from truechimer_analyzer import clockhistory, clocks, nodeclock, pauses, rtt, timeouts
+from truechimer_analyzer.report import render
+from truechimer_analyzer.stores import Columns
+from truechimer_analyzer.timeouts import binding, operations
+from truechimer_analyzer.window import NS, OPTIONS, Question, groups, iso, parse_question
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from truechimer_analyzer.stores import Store
+
+COMMANDS = tuple(OPTIONS)
+HISTORY_POINTS = 500
+# Longer than any sampling interval: whoever said nothing in this time is known by the list of nodes only.
+_LATEST_NS = 7 * 86_400 * NS
+
+
+def answer(
+    command: str, options: Mapping[str, str], store: Store, limits: LimitsConfig | None = None
+) -> dict[str, object]:
+    """The document of ``command`` (one of ``COMMANDS``) under a query's options, all strings.
+
+    Raises UserError for wrong options and unknown nodes or clusters, NotEnough where nothing can be
+    said: TimeoutsRefused then carries the document that was refused.
+    """
+    now_ns = store.now_ns()
+    question = parse_question(command, options, now_ns)
+    reader = _Reader(store, question)
+    head: dict[str, object] = {
+        "as_of": iso(question.window.as_of_ns),
+        "from": iso(question.window.since_ns),
+        "window_s": question.window.length_s,
+    }
+    return {**head, **_ANSWERS[command](reader, question, limits or LimitsConfig())}
+
+
+class _Reader:
+    """A store seen through a question: its window, its cluster, its node."""
+
+    def __init__(self, store: Store, question: Question) -> None:
+        self._store = store
+        self.question = question
+        self.known = store.nodes()
+        self._check()
+
+    def _check(self) -> None:
+        """A node or cluster that was asked for must be known."""
+        clusters = sorted({node.cluster for node in self.known})
+        cluster, node = self.question.cluster, self.question.node
+        if cluster is not None and cluster not in clusters:
+            raise UserError(f"no cluster {cluster!r} is known", hint=_known("clusters", clusters))
+        names = sorted({n.node for n in self.known if cluster in (None, n.cluster)})
+        if node is not None and node not in names:
+            raise UserError(f"no node {node!r} is known", hint=_known("nodes", names))
+
+    def rows(
+        self,
+        measurement: str,
+        fields: Sequence[str],
+        *,
+        since_ns: int | None = None,
+        nodes: Sequence[str] | None = None,
+    ) -> Columns:
+        """The window's rows, or those since ``since_ns``; of ``nodes``, else of those asked for."""
+        window = self.question.window
+        return self._store.samples(
+            measurement,
+            fields,
+            window.since_ns if since_ns is None else since_ns,
+            window.until_ns,
+            nodes=self._nodes() if nodes is None else nodes,
+            cluster=self.question.cluster,
+        )
+
+    def latest(self, measurement: str, fields: Sequence[str]) -> Columns:
+        """The newest row of each series: by arrival for an answer about now, else by its own stamp."""
+        window = self.question.window
+        if not window.open:
+            return _newest(self.rows(measurement, fields))
+        return self._store.latest(
+            measurement,
+            fields,
+            received_since_ns=min(window.since_ns, window.as_of_ns - _LATEST_NS),
+            nodes=self._nodes(),
+            cluster=self.question.cluster,
+        )
+
+    def seen_ns(self) -> dict[tuple[str, ...], int]:
+        """When anything last arrived from each (cluster, node) that was asked for."""
+        cluster, node = self.question.cluster, self.question.node
+        return {
+            (each.cluster, each.node): each.last_received_ns
+            for each in self.known
+            if cluster in (None, each.cluster) and node in (None, each.node)
+        }
+
+    def _nodes(self) -> Sequence[str] | None:
+        return None if self.question.node is None else [self.question.node]
+
+
+def _newest(columns: Columns) -> Columns:
+    """The last row of each series of rows in time order."""
+    rows = np.sort([series[-1] for _, series in groups(*columns.tags.values())]).astype(np.intp)
+    return Columns(
+        columns.measurement,
+        columns.time_ns[rows],
+        columns.received_ns[rows],
+        {name: values[rows] for name, values in columns.tags.items()},
+        {name: values[rows] for name, values in columns.fields.items()},
+    )
+
+
+def _known(what: str, names: Sequence[str]) -> str:
+    return f"known {what}: {', '.join(names[:20])}" if names else f"no {what} have reported yet"
+
+
+def _clocks(reader: _Reader, question: Question, limits: LimitsConfig) -> dict[str, object]:
+    window = question.window
+    evidence = nodeclock.Evidence(
+        bounds=reader.latest("truechimer_bound", nodeclock.BOUND_FIELDS),
+        servers=reader.latest("truechimer_ntp", nodeclock.SERVER_FIELDS),
+        rates=reader.rows(
+            "truechimer_clock",
+            nodeclock.CLOCK_FIELDS,
+            since_ns=window.as_of_ns - round(clocks.RATE_WINDOW_S * NS),
+        ),
+        events=reader.rows("truechimer_clock_event", nodeclock.EVENT_FIELDS),
+        kernel=reader.latest("truechimer_kernel", nodeclock.KERNEL_FIELDS),
+        seen_ns=reader.seen_ns(),
+    )
+    nodes = clocks.assess(evidence, window.as_of_ns, limits, live=window.open)
+    flagged = {raised.flag for node in nodes for raised in node.flags} & clockhistory.LASTING
+    if flagged or question.node is not None:
+        lasting = {
+            node.key[1]
+            for node in nodes
+            if question.node is not None or any(raised.flag in flagged for raised in node.flags)
+        }
+        nodes = clockhistory.dated(
+            nodes,
+            reader.rows("truechimer_bound", clockhistory.BOUND_FIELDS, nodes=sorted(lasting)),
+            reader.rows("truechimer_ntp", clockhistory.SERVER_FIELDS, nodes=sorted(lasting)),
+            limits,
+            points=HISTORY_POINTS if question.node is not None else 0,
+        )
+    return {"nodes": [node.document() for node in nodes], "summary": clocks.summary(nodes)}
+
+
+def _rtt(reader: _Reader, question: Question, limits: LimitsConfig) -> dict[str, object]:  # noqa: ARG001
+    probes = reader.rows("truechimer_rtt", rtt.FIELDS)
+    paths = reader.rows("truechimer_path", rtt.PATH_FIELDS)
+    return {"paths": rtt.describe(probes, paths, histogram=question.histogram)}
+
+
+def _pauses(reader: _Reader, question: Question, limits: LimitsConfig) -> dict[str, object]:  # noqa: ARG001
+    recorded = reader.rows("truechimer_pause", pauses.FIELDS)
+    windows = reader.rows("truechimer_pause_window", pauses.WINDOW_FIELDS)
+    return {"sources": pauses.describe(recorded, windows)}
+
+
+def _timeouts(reader: _Reader, question: Question, limits: LimitsConfig) -> dict[str, object]:  # noqa: ARG001
+    if question.product is not None or question.current is not None:
+        raise UserError(
+            "advice for products is not part of this version",
+            hint="ask without product and current: the uses' timeouts apply to any product",
+        )
+    return timeouts.advise(
+        reader.rows("truechimer_rtt", operations.FIELDS),
+        reader.rows("truechimer_pause", binding.PAUSE_FIELDS),
+        question,
+    )
+
+
+def _report(reader: _Reader, question: Question, limits: LimitsConfig) -> dict[str, object]:
+    clocks_too, delays_too = question.kind != "timeouts", question.kind != "clocks"
+    advised: dict[str, object] | NotEnough | None = None
+    if delays_too:
+        try:
+            advised = _timeouts(reader, question, limits)
+        except NotEnough as refused:
+            advised = refused
+    markdown = render(
+        question.window,
+        limits,
+        _clocks(reader, question, limits) if clocks_too else None,
+        _pauses(reader, question, limits) if delays_too else None,
+        _rtt(reader, question, limits) if delays_too else None,
+        advised,
+    )
+    return {"markdown": markdown, "generated": iso(question.window.as_of_ns)}
+
+
+_ANSWERS: Mapping[str, Callable[[_Reader, Question, LimitsConfig], dict[str, object]]] = {
+    "clocks": _clocks,
+    "rtt": _rtt,
+    "pauses": _pauses,
+    "timeouts": _timeouts,
+    "report": _report,
+}

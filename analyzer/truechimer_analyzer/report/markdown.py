@@ -1,0 +1,259 @@
+"""The answers as Markdown: what is wrong first, then tables, then what the figures rest on.
+
+Works on the contract's documents alone, so that whatever a reader finds here a program finds there.
+Names come from the network: everything from a document is escaped.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from truechimer.errors import NotEnough
+from truechimer_analyzer.report.figures import count, length, rate, signed
+from truechimer_analyzer.timeouts import ASSUMPTIONS, TimeoutsRefused
+from truechimer_analyzer.window import iso
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from truechimer.config.model import LimitsConfig
+    from truechimer_analyzer.window import Window
+
+Document = dict[str, Any]
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~])")
+_CLOCK_ASSUMPTIONS = (
+    "UTC is where at least n − f of a node's n servers say; f is the number of falsetickers tolerated",
+    "a server is within half its root delay plus its root dispersion of UTC, as it says itself",
+    "between exchanges the oscillator stays within its measured frequency bounds, widened by its wander",
+    "since a node's last word its clock kept to the rates it showed in the last five minutes",
+)
+_PAUSE_ASSUMPTIONS = (
+    "only what is above the meter's threshold is a pause",
+    "a pause that began between two deadlines is seen short by half the meter's interval on average",
+    "the residual wait sums what was left of the recorded pauses: where many are short it reads low",
+)
+
+
+def render(
+    window: Window,
+    limits: LimitsConfig,
+    clocks: Mapping[str, Any] | None,
+    pauses: Mapping[str, Any] | None,
+    rtt: Mapping[str, Any] | None,
+    timeouts: Mapping[str, Any] | NotEnough | None,
+) -> str:
+    """One Markdown document of what is not None; ``timeouts`` may be the refusal that was raised instead."""
+    between = f"From {iso(window.since_ns)} to {iso(window.as_of_ns)} UTC."
+    sign = "Offsets are reference − local: positive means that the local clock is behind."
+    parts = [f"# Clocks, delays and pauses, {iso(window.as_of_ns)}", f"{between} {sign}"]
+    rests_on: list[str] = []
+    if clocks is not None:
+        parts += [*_summary(clocks, limits), "## Clocks", *_clocks(clocks, limits)]
+        rests_on += _CLOCK_ASSUMPTIONS
+    if rtt is not None:
+        parts += ["## Round trips", *_rtt(rtt)]
+    if pauses is not None:
+        parts += ["## Pauses", *_pauses(pauses)]
+        rests_on += _PAUSE_ASSUMPTIONS
+    if timeouts is not None:
+        parts += ["## Timeouts", *_timeouts(timeouts)]
+        rests_on += ASSUMPTIONS
+    parts += ["## What this rests on", _listed(rests_on)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def escaped(text: object) -> str:
+    """Text that Markdown shows as it is; one line."""
+    return _SPECIAL.sub(r"\\\1", " ".join(str(text).split()))
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = ["| " + " | ".join(head) + " |", "|" + "|".join("---" for _ in head) + "|"]
+    lines += ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def _listed(items: Iterable[str]) -> str:
+    return "\n".join(f"- {item}" for item in items)
+
+
+def _summary(clocks: Mapping[str, Any], limits: LimitsConfig) -> Iterator[str]:
+    found = clocks["summary"]
+    if not found["nodes"]:
+        yield "**No node has reported a clock.**"
+        return
+    yield (
+        f"**Of {count(found['nodes'], 'node')}, {found['proven_within']} proven within "
+        f"{length(limits.max_offset_s)} of UTC, {found['proven_beyond']} proven beyond, "
+        f"{found['unproven']} unproven; {found['flagged']} flagged.**"
+    )
+
+
+def _clocks(clocks: Mapping[str, Any], limits: LimitsConfig) -> Iterator[str]:
+    nodes: list[Document] = clocks["nodes"]
+    if not nodes:
+        yield "No evidence."
+        return
+    yield f"Limits: {length(limits.max_offset_s)}, {limits.max_frequency_ppm:g} ppm."
+    yield _table(
+        ("node", "state", "judgement", "UTC − clock, from", "to", "rate, ppm", "servers", "last seen"),
+        [
+            (
+                f"{escaped(node['cluster'])}/{escaped(node['node'])}",
+                escaped(node["state"]),
+                escaped(node["judgement"].replace("_", " ")),
+                signed(node["lower_s"]),
+                signed(node["upper_s"]),
+                rate(node["frequency_lower_ppm"], node["frequency_upper_ppm"]),
+                _servers(node["servers"]),
+                "never" if node["last_seen_s"] is None else f"{length(node['last_seen_s'])} ago",
+            )
+            for node in nodes
+        ],
+    )
+    flags = [
+        f"**{escaped(node['node'])}: {escaped(flag['flag'].replace('_', ' '))}** since "
+        f"{flag['since'] or 'an unknown time'}: {escaped(_evidence(flag['evidence']))}"
+        for node in nodes
+        for flag in node["flags"]
+    ]
+    if flags:
+        yield "### Flags"
+        yield _listed(flags)
+
+
+def _servers(servers: list[Document]) -> str:
+    selected = sum(server["verdict"] == "selected" for server in servers)
+    return f"{selected} of {len(servers)} selected" if servers else "–"
+
+
+def _evidence(evidence: Mapping[str, Any]) -> str:
+    plain = {key: value for key, value in evidence.items() if not isinstance(value, (list, dict))}
+    named = evidence.get("servers")
+    if isinstance(named, list):
+        plain["servers"] = ", ".join(map(str, named))
+    return "; ".join(f"{key} {_value(key, value)}" for key, value in plain.items())
+
+
+def _value(key: str, value: object) -> str:
+    if key.endswith("_s") and isinstance(value, (int, float)):
+        return signed(value) if key in {"size_s", "lower_s", "upper_s"} else length(value)
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _rtt(rtt: Mapping[str, Any]) -> Iterator[str]:
+    if not rtt["paths"]:
+        yield "No probes in this window."
+        return
+    yield _table(
+        ("path", "via", "probes", "lost", "refused", "p50", "p99", "p99.9", "longest"),
+        [
+            (
+                f"{escaped(path['node'])} → {escaped(path['peer'])}",
+                escaped(path["via"]),
+                str(path["count"]),
+                str(path["lost"]),
+                str(path["refused"]),
+                *(length(path[name]) for name in ("p50_s", "p99_s", "p999_s", "max_s")),
+            )
+            for path in rtt["paths"]
+        ],
+    )
+    yield "– stands for a percentile that too few replies support. Lost probes are in no percentile."
+
+
+def _pauses(pauses: Mapping[str, Any]) -> Iterator[str]:
+    sources: list[Document] = pauses["sources"]
+    if not sources:
+        yield "Nobody was looking: no meter reported in this window."
+        return
+    yield _table(
+        (
+            "source",
+            "observed",
+            "pauses",
+            "an hour",
+            "p50",
+            "p99",
+            "longest",
+            "a request waits (p99.9)",
+            "causes",
+        ),
+        [
+            (
+                f"{escaped(source['node'])}: {escaped(source['source'])}",
+                length(source["observed_s"]),
+                str(source["count"]),
+                "–" if source["per_hour"] is None else f"{source['per_hour']:.3g}",
+                *(length(source[name]) for name in ("p50_s", "p99_s", "max_s", "residual_p999_s")),
+                ", ".join(f"{escaped(cause)} {number}" for cause, number in source["causes"].items()) or "–",
+            )
+            for source in sources
+        ],
+    )
+    longest = sorted(
+        ((pause["duration_s"], source["node"], pause) for source in sources for pause in source["longest"]),
+        key=lambda item: -item[0],
+    )[:5]
+    if longest:
+        yield "The longest: " + "; ".join(
+            f"{length(duration)} on {escaped(node)} at {pause['at']} ({escaped(pause['cause'])})"
+            for duration, node, pause in longest
+        )
+
+
+def _timeouts(timeouts: Mapping[str, Any] | NotEnough) -> Iterator[str]:
+    if not isinstance(timeouts, NotEnough):
+        yield from _advised(timeouts)
+        return
+    yield f"**Refused**: {escaped(timeouts)}."
+    if isinstance(timeouts, TimeoutsRefused):
+        yield from _advised(timeouts.document)
+
+
+def _advised(timeouts: Mapping[str, Any]) -> Iterator[str]:
+    evidence = timeouts["evidence"]
+    yield (
+        f"From {count(evidence['samples'], 'operation')} on {count(evidence['paths'], 'path')} over "
+        f"{length(evidence['span_s'])} ({evidence['lost']} lost), worth {evidence['n_eff']:.0f} independent "
+        f"ones; a month is 30 days at {evidence['rate_hz']:.3g} operations a second; asked for at most "
+        f"{timeouts['asked']['false_per_month']:g} false timeouts a month."
+    )
+    yield _table(
+        ("use", "timeout", "false a month", "at most (95 %)", "binding", "strictest supported"),
+        [_use(use) for use in timeouts["uses"]],
+    )
+    yield _listed(
+        f"{escaped(use['use'])}: {escaped(use['refused']['reason'])}"
+        for use in timeouts["uses"]
+        if use["refused"]
+    )
+    if timeouts["backtest"]:
+        yield "Fitted on the first half of the window, judged on the second:"
+        yield _table(
+            ("detector", "operations", "mistakes", "a month", "worst hour"),
+            [
+                (
+                    escaped(trial["detector"]) + (" (fitted)" if trial["fitted"] else ""),
+                    str(trial["operations"]),
+                    str(trial["mistakes"]),
+                    f"{trial['mistakes_per_month']:.3g}",
+                    trial["worst_window"] or "–",
+                )
+                for trial in timeouts["backtest"]
+            ],
+        )
+
+
+def _use(use: Document) -> tuple[str, ...]:
+    false = use["false_per_month"]
+    supported = use["strictest_supported"]
+    return (
+        escaped(use["use"]),
+        "refused" if use["timeout_s"] is None else length(use["timeout_s"]),
+        "–" if false is None else f"{false['estimate']:.3g}",
+        "–" if false is None else f"{false['upper']:.3g}",
+        escaped(use["binding"]),
+        f"{length(supported['timeout_s'])} at {supported['false_per_month']:.3g} a month",
+    )

@@ -1,0 +1,11 @@
+"""Timeouts from measured delays: what may be promised, and what the evidence is too thin for.
+
+First version: empirical, for operations that wait for one reply (``request``: every kind of probe;
+``connect``: TCP only).
+"""
+
+from __future__ import annotations
+
+from truechimer_analyzer.timeouts.advise import ASSUMPTIONS, TimeoutsRefused, advise
+
+__all__ = ["ASSUMPTIONS", "TimeoutsRefused", "advise"]
