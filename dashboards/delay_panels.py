@@ -65,8 +65,8 @@ PAUSES = Row(
     ),
 )
 
-# Exact over shipped samples: an outcome is always there, a round trip only with a reply. Where round trips are
-# not gauges (the agent's /metrics) the last term keeps a peer that answers from looking mute.
+# Exact over shipped samples: an outcome is always there, a round trip only with a reply. Where round trips
+# are not gauges (the agent's /metrics) the last term keeps a peer that answers from looking mute.
 _UNANSWERED = (
     "1 - (count_over_time(truechimer_rtt_rtt_seconds{HOST}[$__rate_interval]) or "
     "0 * (min_over_time(truechimer_rtt_outcome{HOST}[$__rate_interval]) > 0)) / "

@@ -140,8 +140,8 @@ _CLOCKS = Group(
     ),
 )
 
-# Exact over shipped samples: an outcome is always there, a round trip only with a reply. Where round trips are
-# not gauges (the agent's /metrics) the last term keeps a peer that answers from looking mute.
+# Exact over shipped samples: an outcome is always there, a round trip only with a reply. Where round trips
+# are not gauges (the agent's /metrics) the last term keeps a peer that answers from looking mute.
 _UNANSWERED = (
     "1 - (count_over_time(truechimer_rtt_rtt_seconds[5m]) "
     "or 0 * (min_over_time(truechimer_rtt_outcome[5m]) > 0)) "
@@ -236,8 +236,8 @@ def all_alerts() -> tuple[Alert, ...]:
 def rules_yaml() -> str:
     """The rule file. Strings are written as JSON's, which YAML 1.2 reads as they are."""
     lines = [
-        "# Alert rules for Prometheus and vmalert, over samples that truechimer agents ship. Over a scrape of the",
-        "# agents' /metrics those about single steps, pauses and lost probes stay silent: those need every sample.",
+        "# Alert rules for Prometheus and vmalert, over samples that truechimer agents ship. Over a",
+        "# scrape of their /metrics those about single steps, pauses and lost probes stay silent.",
         "# Built by `python -m dashboards.build` from dashboards/rules.py: change them there.",
         "groups:",
     ]
