@@ -1,0 +1,148 @@
+// Round trips: percentile curves (HdrHistogram's way) and a table with exposure and losses apart.
+
+import uPlot from "./vendor/uplot/uPlot.esm.js";
+import { Chart, axis } from "./chart.js";
+import { byId, h, redraw, s } from "./dom.js";
+import { count, duration, percent, span } from "./format.js";
+import { ink, lineStyle } from "./palette.js";
+import { list, number, text } from "./values.js";
+
+const MOST_LINES = 8;
+const COLUMNS = [["p50", "p50_s"], ["p90", "p90_s"], ["p99", "p99_s"], ["p99.9", "p999_s"], ["max", "max_s"]];
+let chart;
+
+function curveOf(item) {
+  const given = list(item.curve).map((p) => [number(p.exceedance), number(p.rtt_s)]);
+  const n = number(item.count);
+  const fallback = [[0.5, "p50_s"], [0.1, "p90_s"], [0.01, "p99_s"], [0.001, "p999_s"], [n ? 1 / n : null, "max_s"]]
+    .filter(([exceedance]) => exceedance !== null && n !== null && exceedance * n >= 1 - 1e-9)
+    .map(([exceedance, field]) => [exceedance, number(item[field])]);
+  return (given.length > 0 ? given : fallback)
+    .filter(([exceedance, rtt]) => exceedance !== null && exceedance > 0 && exceedance <= 1 && rtt !== null && rtt > 0)
+    .map(([exceedance, rtt]) => [Math.log10(1 / exceedance), rtt])
+    .sort((a, b) => a[0] - b[0])
+    .filter((point, i, all) => i === 0 || point[0] > all[i - 1][0] + 1e-9);
+}
+
+/** The document's paths, checked, slowest tail first. */
+export function readDelays(document) {
+  const paths = list(document?.paths).map((item) => ({
+    node: text(item.node),
+    peer: text(item.peer),
+    via: text(item.via, ""),
+    count: number(item.count),
+    lost: number(item.lost),
+    refused: number(item.refused),
+    span_s: number(item.span_s),
+    quantiles: Object.fromEntries(COLUMNS.map(([, field]) => [field, number(item[field])])),
+    curve: curveOf(item),
+  }));
+  return paths.sort((a, b) => (b.quantiles.p99_s ?? b.quantiles.max_s ?? 0) - (a.quantiles.p99_s ?? a.quantiles.max_s ?? 0));
+}
+
+function nines(x) {
+  if (x === 0) return "0 %";
+  const shown = 100 * (1 - 10 ** -x);
+  return `${shown.toFixed(Math.max(0, Math.round(x) - 2))} %`;
+}
+
+function label(path, alone) {
+  return `${alone ? "" : `${path.node} → `}${path.peer}${path.via ? ` (${path.via})` : ""}`;
+}
+
+function lineMark(index) {
+  const { colour, dash } = lineStyle(index);
+  return s("svg", { class: "mark", viewBox: "0 0 24 10", width: 24, height: 10, "aria-hidden": "true" },
+    s("line", { class: `${colour} stroked`, x1: 0, x2: 24, y1: 5, y2: 5, "stroke-dasharray": dash.join(" ") || null }));
+}
+
+function drawChart(paths, alone) {
+  chart ??= new Chart(byId("delays-chart"));
+  const shown = paths.filter((path) => path.curve.length > 1).slice(0, MOST_LINES);
+  byId("delays-legend").replaceChildren(
+    ...shown.map((path, i) => h("li", {}, lineMark(i), ` ${label(path, alone)}`)),
+    ...(paths.length > shown.length && shown.length === MOST_LINES ? [h("li", { class: "muted" }, `the ${MOST_LINES} slowest of ${paths.length} paths`)] : []));
+  if (shown.length === 0) {
+    chart.empty(paths.length === 0 ? "No path was probed in the window." : "Too few replies for a curve yet.");
+    return;
+  }
+  const data = uPlot.join(shown.map((path) => [path.curve.map((p) => p[0]), path.curve.map((p) => p[1])]));
+  chart.draw({
+    signature: `delays ${shown.map((path) => label(path, alone)).join(", ")}`,
+    data,
+    describe: `Round trip percentiles of ${shown.length} paths; ${shown.map((p) => `${label(p, alone)} p50 ${duration(p.quantiles.p50_s)}, p99 ${duration(p.quantiles.p99_s)}`).join("; ")}`,
+    hint: "move over the chart to read a percentile",
+    read: (index, u) => {
+      const x = u.data[0][index];
+      const values = u.data.slice(1).flatMap((column, i) => (column[index] === null || column[index] === undefined ? [] : [`${label(shown[i], alone)} ${duration(column[index])}`]));
+      return `${(100 * (1 - 10 ** -x)).toFixed(Math.max(1, Math.ceil(x)))} % within: ${values.join(", ")}`;
+    },
+    options: () => ({
+      height: 280,
+      scales: {
+        x: { time: false, range: (u, low, high) => [0, Math.max(2, Math.ceil(high * 2) / 2)] },
+        y: { distr: 3, log: 10, range: (u, low, high) => [low / 1.4, high * 1.4] },
+      },
+      axes: [
+        axis({ size: 30, splits: (u) => Array.from({ length: Math.floor(u.scales.x.max) + 1 }, (_, i) => i), values: (u, splits) => splits.map(nines) }),
+        axis({ size: 70, splits: logTicks, filter: (u, splits) => splits, values: (u, splits) => splits.map((v) => duration(v, 1)) }),
+      ],
+      series: [{}, ...shown.map((path, i) => {
+        const { colour, dash } = lineStyle(i);
+        return { stroke: ink(colour), width: 2, dash, spanGaps: true, points: { show: false } };
+      })],
+    }),
+  });
+}
+
+function logTicks(u) {
+  const { min, max } = u.scales.y;
+  const steps = max / min > 300 ? [1] : [1, 2, 5];
+  const ticks = [];
+  for (let power = Math.floor(Math.log10(min)); power <= Math.log10(max); power++) {
+    ticks.push(...steps.map((step) => Number(`${step}e${power}`)).filter((tick) => tick >= min && tick <= max));
+  }
+  return ticks;
+}
+
+function losses(path) {
+  if (path.lost === null || path.count === null) return "–";
+  // Three divided by n bounds a rate of which nothing was seen (95 %).
+  if (path.lost === 0) return [h("span", { class: "figure" }, "0"), h("span", { class: "muted" }, path.count > 0 ? ` (≤ ${percent(Math.min(1, 3 / path.count))})` : "")];
+  return [h("b", { class: "figure lost" }, count(path.lost)), h("span", { class: "muted" }, ` ${percent(path.lost / Math.max(1, path.count + path.lost))}`)];
+}
+
+function table(paths, alone) {
+  const refusing = paths.some((path) => path.refused !== null && path.refused > 0);
+  const headings = [alone ? null : "Node", "Peer", "Replies", "Over", "Lost", refusing ? "Refused" : null, ...COLUMNS.map(([name]) => name)];
+  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Table of round trips by path", "data-scroll": "delays", "data-key": "delays scroll" },
+    h("table", { class: "compact" },
+      h("thead", {}, h("tr", {}, headings.map((name, i) => name && h("th", { scope: "col", class: i > 1 ? "right" : null }, name)))),
+      h("tbody", {}, paths.map((path) => h("tr", {},
+        alone ? null : h("td", {}, path.node),
+        h("th", { scope: "row" }, path.peer, path.via ? h("span", { class: "muted" }, ` ${path.via}`) : null),
+        h("td", { class: "right figure" }, count(path.count)),
+        h("td", { class: "right nowrap figure" }, span(path.span_s)),
+        h("td", { class: "right nowrap" }, losses(path)),
+        refusing ? h("td", { class: "right figure" }, count(path.refused)) : null,
+        COLUMNS.map(([, field]) => h("td", { class: "right nowrap figure" }, duration(path.quantiles[field]))))))));
+}
+
+/** Draw the section for these paths; `alone` when all are of one node. */
+export function drawDelays(paths, alone) {
+  drawChart(paths, alone);
+  redraw(byId("delays-table"), paths.length === 0 ? null : table(paths, alone));
+}
+
+/** Rows for a CSV file. */
+export function delayRows(paths) {
+  return [
+    ["node", "peer", "via", "count", "lost", "refused", "span_s", ...COLUMNS.map(([, field]) => field)],
+    ...paths.map((path) => [path.node, path.peer, path.via, path.count, path.lost, path.refused, path.span_s, ...COLUMNS.map(([, field]) => path.quantiles[field])]),
+  ];
+}
+
+/** Forget the drawing, so that the next has the present theme's colours. */
+export function forgetDelays() {
+  chart?.forget();
+}

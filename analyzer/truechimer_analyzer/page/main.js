@@ -1,0 +1,236 @@
+// The page: asks for the documents of the view, keeps the last good ones, draws each section.
+
+import { ApiError, address, ask } from "./api.js";
+import { byId, h } from "./dom.js";
+import { ago, local, span, utc, words } from "./format.js";
+import { STALE_AFTER_S, chosen, readClocks } from "./clocks.js";
+import { save } from "./csv.js";
+import { delayRows, drawDelays, forgetDelays, readDelays } from "./delays.js";
+import { drawFleet, fleetRows } from "./fleet.js";
+import { drawHeadline } from "./headline.js";
+import { drawOffset, drawRate, forgetNode } from "./node.js";
+import { drawPauses, forgetPauses, pauseRows, readPauses, worstPauses } from "./pauses.js";
+import { drawServers } from "./servers.js";
+import { drawTimeouts, readTimeouts, timeoutRows, timeoutsNote } from "./timeouts.js";
+import { Live } from "./live.js";
+import { startTheme } from "./theme.js";
+import { change, current, windowSeconds } from "./view.js";
+import { events } from "./series.js";
+
+const SERIES = {
+  bound: { measurement: "truechimer_bound", fields: "lower_seconds,upper_seconds", points: 600 },
+  rate: { measurement: "truechimer_clock", fields: "wall_rate_ppm", points: 400 },
+  happened: { measurement: "truechimer_clock_event", fields: "size_seconds", points: 600 },
+};
+
+/** What was answered last: name → {document, error, at (performance.now ms), subject}. */
+const answers = {};
+let view = current();
+let asked = new AbortController();
+
+async function fetchAnswer(name, command, options, signal, subject = view.since) {
+  const before = answers[name]?.subject === subject ? answers[name] : undefined;
+  try {
+    const document = await ask(command, options, signal);
+    answers[name] = { document, error: null, at: performance.now(), subject };
+  } catch (error) {
+    if (signal.aborted) return;
+    if (!(error instanceof ApiError)) throw error;
+    const document = error.document ?? before?.document ?? null;
+    answers[name] = { document, error, at: before?.at ?? performance.now(), subject };
+  }
+}
+
+function waited(name) {
+  return answers[name] === undefined ? 0 : (performance.now() - answers[name].at) / 1000;
+}
+
+function presentClocks() {
+  return answers.clocks?.document ? readClocks(answers.clocks.document) : null;
+}
+
+async function refresh() {
+  asked.abort();
+  asked = new AbortController();
+  const { signal } = asked;
+  const { since } = view;
+  const rest = ["rtt", "pauses", "timeouts"].map((name) => fetchAnswer(name, name, detail(name, since), signal));
+  await fetchAnswer("clocks", "clocks", { since }, signal);
+  if (signal.aborted) return;
+  draw();
+  const clocks = presentClocks();
+  const node = clocks && chosen(clocks, view);
+  const series = node
+    ? Object.entries(SERIES).map(([name, options]) => fetchAnswer(name, "series", seriesOptions(options, node, since), signal, `${node.key} ${since}`))
+    : [];
+  await Promise.all([...rest, ...series]);
+  if (!signal.aborted) draw();
+}
+
+function detail(name, since) {
+  return { rtt: { since, curve: 1 }, pauses: { since, timeline: 1 }, timeouts: { since } }[name];
+}
+
+function seriesOptions(options, node, since) {
+  return { ...options, node: node.name, cluster: node.cluster, since };
+}
+
+function trouble(section, ...names) {
+  const element = byId(section).querySelector(".trouble");
+  const failed = names.map((name) => answers[name]).find((answer) => answer?.error);
+  const said = failed ? complaint(failed) : "";
+  element.hidden = said === "";
+  if (element.textContent !== said) element.textContent = said;
+}
+
+function complaint({ error, document, at }) {
+  const kept = document !== null && error.document === null ? ` Shown: the answer of ${ago((performance.now() - at) / 1000)}.` : "";
+  return `${error.message}${error.hint ? ` – ${error.hint}` : ""}.${kept}`;
+}
+
+function links(section, title, urls, csvFile) {
+  const present = byId(`${section}-links`);
+  const wanted = JSON.stringify(urls);
+  if (present.dataset.urls !== wanted) {
+    present.dataset.urls = wanted;
+    const button = csvFile && h("button", { type: "button", class: "link", onclick: () => save(`truechimer-${section}.csv`, present.rows()) }, "CSV");
+    present.replaceChildren(...urls.flatMap(([name, url]) => [h("a", { href: url, "aria-label": `${title}: ${name}` }, name)]), ...(button ? [button] : []));
+  }
+  present.rows = csvFile;
+}
+
+function drawClockSections(clocks, sources) {
+  const node = chosen(clocks, view);
+  const worst = sources && worstPauses(sources);
+  const top = sources && [...worst.values()].filter((w) => w.duration_s !== null).sort((a, b) => b.duration_s - a.duration_s)[0];
+  drawHeadline(clocks, top, waited("clocks"));
+  byId("fleet").hidden = clocks.nodes.length === 0;
+  byId("fleet-note").textContent = clocks.asOf === null ? "" : `as of ${utc(clocks.asOf)}`;
+  byId("fleet-note").title = local(clocks.asOf);
+  drawFleet(byId("fleet").querySelector(".body"), clocks, { chosenKey: node?.key, worstPauses: worst, waited_s: waited("clocks"), since: view.since });
+  links("fleet", "Fleet", [["JSON", address("clocks", { since: view.since })]], () => fleetRows(presentClocks()));
+  drawNode(clocks, node);
+  return node;
+}
+
+function drawNode(clocks, node) {
+  byId("node").hidden = clocks.nodes.length === 0;
+  byId("node-title").textContent = node ? `Node ${node.name}` : `Node ${view.node}`;
+  const body = byId("node").querySelector(".body");
+  body.hidden = node === undefined;
+  if (node === undefined) {
+    byId("node-note").textContent = "is not known in this window. Choose one in the table above, or a longer window.";
+    byId("node-links").replaceChildren();
+    delete byId("node-links").dataset.urls;
+    return;
+  }
+  const status = [node.status, node.reason && node.reason !== "none" ? node.reason : ""].filter(Boolean).map(words).join(", ");
+  byId("node-note").textContent = [node.cluster && `cluster ${node.cluster}`, `state ${words(node.state)}`, status].filter(Boolean).join(" · ");
+  const subject = `${node.key} ${view.since}`;
+  const of = (name) => (answers[name]?.subject === subject ? answers[name].document : null);
+  drawServers(byId("servers"), node);
+  if (answers.bound?.subject === subject) drawOffset({ document: of("bound"), events: events(of("happened")), asOf: clocks.asOf, node: node.key });
+  if (answers.rate?.subject === subject) drawRate({ document: of("rate"), asOf: clocks.asOf, node: node.key });
+  trouble("node", "bound", "rate", "happened");
+  const bound = seriesOptions(SERIES.bound, node, view.since);
+  links("node", "Wall clock minus UTC", [
+    ["JSON", address("series", bound)], ["CSV", address("series", { ...bound, format: "csv" })],
+    ["rate CSV", address("series", { ...seriesOptions(SERIES.rate, node, view.since), format: "csv" })],
+  ], undefined);
+}
+
+function scoped(items, node) {
+  return view.scope === "fleet" || node === undefined ? items : items.filter((item) => item.node === node.name);
+}
+
+function scopeNote(section, node, note) {
+  const element = byId(`${section}-note`);
+  const wanted = `${view.scope} ${node?.name}`;
+  if (element.dataset.scope !== wanted) {
+    element.dataset.scope = wanted;
+    element.replaceChildren(
+      h("button", { type: "button", class: "switch", "aria-pressed": String(view.scope === "node"), onclick: () => change({ scope: "node" }) }, node?.name ?? "this node"),
+      h("button", { type: "button", class: "switch", "aria-pressed": String(view.scope === "fleet"), onclick: () => change({ scope: "fleet" }) }, "whole fleet"),
+      h("span", { class: "after" }));
+  }
+  element.querySelector(".after").textContent = note;
+}
+
+function draw() {
+  const clocks = presentClocks();
+  const sources = answers.pauses?.document ? readPauses(answers.pauses.document) : null;
+  trouble("fleet", "clocks");
+  const silent = clocks === null || clocks.nodes.length === 0;
+  for (const section of ["node", "pauses", "delays", "timeouts"]) byId(section).hidden = silent;
+  if (clocks === null) {
+    if (answers.clocks?.error) {
+      byId("answer").dataset.judgement = "unknown";
+      byId("headline").textContent = "Unknown. The analyzer does not answer.";
+      byId("because").textContent = complaint(answers.clocks);
+    }
+    return;
+  }
+  const node = drawClockSections(clocks, sources);
+  const seconds = windowSeconds(view.since);
+  if (answers.pauses) {
+    trouble("pauses", "pauses");
+    const shown = scoped(sources ?? [], node);
+    scopeNote("pauses", node, "");
+    drawPauses(shown, { asOf: clocks.asOf, window_s: seconds, alone: view.scope !== "fleet", label: view.scope === "fleet" ? "the fleet" : (node?.name ?? "") });
+    links("pauses", "Pauses", [["JSON", address("pauses", detail("pauses", view.since))]], () => pauseRows(shown));
+  }
+  if (answers.rtt) {
+    trouble("delays", "rtt");
+    const shown = scoped(readDelays(answers.rtt.document), node);
+    scopeNote("delays", node, "");
+    drawDelays(shown, view.scope !== "fleet");
+    links("delays", "Delays", [["JSON", address("rtt", detail("rtt", view.since))]], () => delayRows(shown));
+  }
+  if (answers.timeouts) {
+    trouble("timeouts", "timeouts");
+    const timeouts = readTimeouts(answers.timeouts.document);
+    byId("timeouts-note").textContent = timeoutsNote(timeouts);
+    drawTimeouts(byId("timeouts").querySelector(".body"), timeouts);
+    links("timeouts", "Timeouts", [["JSON", address("timeouts", { since: view.since })]], () => timeoutRows(timeouts));
+  }
+}
+
+function tick() {
+  const wait = waited("clocks");
+  for (const element of document.querySelectorAll("[data-age]")) {
+    const age = Number(element.dataset.age) + wait;
+    const said = ago(age);
+    if (element.textContent !== said) element.textContent = said;
+    element.closest("td").toggleAttribute("data-stale", age > STALE_AFTER_S);
+  }
+  const ages = (presentClocks()?.nodes ?? []).map((n) => n.lastSeen_s).filter((age) => age !== null);
+  if (answers.clocks) live.show(ages.length > 0 ? Math.min(...ages) + wait : null, answers.clocks.error === null);
+}
+
+function forget() {
+  forgetNode();
+  forgetPauses();
+  forgetDelays();
+}
+
+const live = new Live(refresh);
+
+function viewChanged() {
+  view = current();
+  const select = byId("since");
+  if (![...select.options].some((option) => option.value === view.since)) {
+    select.append(h("option", { value: view.since }, span(windowSeconds(view.since))));
+  }
+  select.value = view.since;
+  forget();
+  draw();
+  live.run();
+}
+
+startTheme(() => { forget(); draw(); });
+byId("since").value = view.since;
+byId("since").addEventListener("change", (event) => change({ since: event.target.value }));
+window.addEventListener("hashchange", viewChanged);
+setInterval(tick, 1000);
+viewChanged();
+live.start();
