@@ -1,0 +1,242 @@
+"""Group commit: one thread collects the batches that wait and commits them in one transaction."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from truechimer.readings import monotonic_s
+from truechimer.samples import MEASUREMENTS
+from truechimer_analyzer.stores import Batch, Commit, StoreBusy, StoreFailed, Written
+from truechimer_analyzer.stores.embedded.rows import insert
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from truechimer_analyzer.stores.embedded.arrival import ArrivalClock
+    from truechimer_analyzer.stores.embedded.database import Database
+
+log = logging.getLogger(__name__)
+
+GROUP_ROWS = 200_000
+WAITING_ROWS = 2_000_000
+WAITING_BATCHES = 4096
+# Longer than an agent's spool may hold a batch that was stored but whose answer was lost.
+HASHES_KEPT_NS = 8 * 86_400 * 1_000_000_000
+
+
+@dataclass(slots=True)
+class _Wanted:
+    batch: Batch
+    future: Future[Written] = field(default_factory=Future)
+
+
+@dataclass(slots=True)
+class _Delete:
+    older_than_ns: int
+    future: Future[int] = field(default_factory=Future)
+
+
+class Writer:
+    """The only one who changes the database. Errors reach the future of the batch that met them."""
+
+    def __init__(self, database: Database, clock: ArrivalClock) -> None:
+        self._database = database
+        self._clock = clock
+        self._queue: queue.SimpleQueue[_Wanted | _Delete | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._waiting_rows = 0
+        self._waiting_batches = 0
+        self._closing = False
+        self._lost_database = False
+        self.listeners: list[Callable[[Commit], None]] = []
+        self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
+        self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether batches can still be committed."""
+        return self._thread.is_alive() and not self._closing
+
+    def submit(self, batch: Batch) -> Future[Written]:
+        """Queue a batch; StoreBusy when too much waits already."""
+        wanted = _Wanted(batch)
+        with self._lock:
+            if self._closing:
+                raise StoreFailed("the store is closing")
+            if self._waiting_batches >= WAITING_BATCHES or self._waiting_rows > WAITING_ROWS:
+                raise StoreBusy(f"{self._waiting_batches} batches wait to be committed")
+            self._waiting_rows += len(batch.samples)
+            self._waiting_batches += 1
+            # From here on nobody can cancel it: it will be stored, or will fail.
+            wanted.future.set_running_or_notify_cancel()
+            self._queue.put(wanted)
+        return wanted.future
+
+    def delete(self, older_than_ns: int) -> Future[int]:
+        """Queue the deletion of what was received before ``older_than_ns``."""
+        wanted = _Delete(older_than_ns)
+        with self._lock:
+            if self._closing:
+                raise StoreFailed("the store is closing")
+            self._queue.put(wanted)
+        return wanted.future
+
+    def close(self) -> None:
+        """Commit what waits and end."""
+        with self._lock:
+            if not self._closing:
+                self._closing = True
+                self._queue.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            first = self._queue.get()
+            if first is None:
+                return
+            if isinstance(first, _Delete):
+                self._delete(first)
+                continue
+            group, following = self._collect(first)
+            self._commit(group)
+            if isinstance(following, _Delete):
+                self._delete(following)
+            elif following is not None:
+                return
+
+    def _collect(self, first: _Wanted) -> tuple[list[_Wanted], _Delete | Sequence[None] | None]:
+        """What waits, up to ``GROUP_ROWS``; and what else came: a deletion, ``()`` for the end."""
+        group, rows = [first], len(first.batch.samples)
+        while rows < GROUP_ROWS:
+            try:
+                wanted = self._queue.get_nowait()
+            except queue.Empty:
+                return group, None
+            if wanted is None:
+                return group, ()
+            if isinstance(wanted, _Delete):
+                return group, wanted
+            group.append(wanted)
+            rows += len(wanted.batch.samples)
+        return group, None
+
+    def _commit(self, group: list[_Wanted]) -> None:
+        begun_s = monotonic_s()
+        received_ns = self._clock.next_ns()
+        with self._lock:
+            self._waiting_batches -= len(group)
+            self._waiting_rows -= sum(len(wanted.batch.samples) for wanted in group)
+        try:
+            answers = self._store(group, received_ns)
+        except StoreFailed as error:
+            log.error(  # noqa: TRY400 - the message says it all
+                "batches not stored batches=%d error=%s", len(group), error
+            )
+            for wanted in group:
+                wanted.future.set_exception(error)
+            return
+        commit = Commit(
+            received_ns=received_ns,
+            batches=len(group),
+            duplicates=sum(answer.duplicate for answer in answers),
+            rows=sum(answer.rows for answer in answers),
+            nodes=frozenset(
+                (sample.tags["cluster"], sample.tags["node"])
+                for wanted, answer in zip(group, answers, strict=True)
+                if not answer.duplicate
+                for sample in wanted.batch.samples
+            ),
+            duration_s=monotonic_s() - begun_s,
+        )
+        for wanted, answer in zip(group, answers, strict=True):
+            wanted.future.set_result(answer)
+        for listener in self.listeners:
+            listener(commit)
+
+    def _store(self, group: list[_Wanted], received_ns: int) -> list[Written]:
+        """One transaction: the rows of unknown batches and their hashes; StoreFailed: nothing is kept."""
+        self._recover()
+        connection = self._database.connection
+        try:
+            connection.begin()
+            known = _known(connection, [wanted.batch.identity for wanted in group])
+            fresh: list[Batch] = []
+            answers: list[Written] = []
+            for batch in (wanted.batch for wanted in group):
+                duplicate = batch.identity in known
+                answers.append(Written(0, duplicate, received_ns))
+                if not duplicate:
+                    known.add(batch.identity)
+                    fresh.append(batch)
+            counts = iter(insert(connection, fresh, received_ns))
+            answers = [a if a.duplicate else Written(next(counts), False, received_ns) for a in answers]
+            connection.commit()
+        except duckdb.Error as error:
+            self._abandon(error)
+            raise StoreFailed(f"cannot commit: {str(error).strip().splitlines()[0]}") from error
+        except Exception as error:
+            # Whatever it was, the writer must live on and the sender must hear that nothing was stored.
+            log.exception("the writer met an error of its own")
+            self._abandon(error)
+            raise StoreFailed(f"cannot commit: {type(error).__name__}") from error
+        return answers
+
+    def _delete(self, wanted: _Delete) -> None:
+        rows = 0
+        hashes_before_ns = min(wanted.older_than_ns, self._clock.now_ns() - HASHES_KEPT_NS)
+        try:
+            self._recover()
+            connection = self._database.connection
+            connection.begin()
+            for name in MEASUREMENTS:
+                deleted = connection.execute(
+                    f'DELETE FROM "{name}" WHERE received_ns < ?',  # noqa: S608 - declared names only
+                    [wanted.older_than_ns],
+                ).fetchone()
+                rows += deleted[0] if deleted else 0
+            connection.execute("DELETE FROM batches WHERE received_ns < ?", [hashes_before_ns])
+            connection.commit()
+        except (duckdb.Error, StoreFailed) as error:
+            self._abandon(error)
+            wanted.future.set_exception(StoreFailed(f"cannot delete: {str(error).strip().splitlines()[0]}"))
+            return
+        wanted.future.set_result(rows)
+
+    def _abandon(self, error: Exception) -> None:
+        """Leave a failed transaction behind; note when the engine itself has given the database up."""
+        if isinstance(error, duckdb.FatalException | duckdb.InternalException):
+            self._lost_database = True
+            return
+        try:
+            self._database.connection.rollback()
+        except duckdb.TransactionException:
+            pass  # it had not begun, or was ended by its own failure
+        except duckdb.Error:
+            self._lost_database = True
+
+    def _recover(self) -> None:
+        if self._lost_database:
+            self._database.reconnect()
+            self._lost_database = False
+            log.warning("database opened again after the engine had given it up")
+
+
+def _known(connection: duckdb.DuckDBPyConnection, identities: Sequence[bytes]) -> set[bytes]:
+    """Which of these hashes are in the database."""
+    prefixes = [prefix_of(identity) for identity in identities]
+    rows = connection.execute(
+        "SELECT sha256 FROM batches WHERE prefix IN (SELECT unnest(?::UBIGINT[]))", [prefixes]
+    ).fetchall()
+    return {bytes(row[0]) for row in rows}
+
+
+def prefix_of(identity: bytes) -> int:
+    """The hash's first 8 bytes as a number."""
+    return int.from_bytes(identity[:8], "big")
