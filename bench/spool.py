@@ -17,13 +17,18 @@ import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from time import process_time
+from typing import TYPE_CHECKING
 
 from truechimer.config.model import HealthConfig, SinkConfig
 from truechimer.lineprotocol import encode_lines
 from truechimer.readings import SystemClocks, boot_id, monotonic_s, wall_ns
 from truechimer.samples import Sample
+from truechimer_agent.delivery import Delivery
 from truechimer_agent.health import Health
-from truechimer_agent.shipping import Delivery
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from multiprocessing.connection import Connection
 
 TAGS = {"cluster": "bench", "node": "host-1", "zone": "z"}
 
@@ -36,11 +41,11 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(204)
         self.end_headers()
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, *args: object) -> None:
         pass
 
 
-def serve(pipe) -> None:
+def serve(pipe: Connection) -> None:
     server = HTTPServer(("127.0.0.1", 0), Handler)
     pipe.send(server.server_port)
     server.serve_forever()
@@ -64,7 +69,7 @@ def resident_mib() -> float:
     return int(next(row for row in text.splitlines() if row.startswith("Pss:")).split()[1]) / 1024
 
 
-def paced(seconds: int, work) -> float:
+def paced(seconds: int, work: Callable[[], object]) -> float:
     """CPU share of one core when ``work`` is done once a second."""
     pause = threading.Event()
     work()

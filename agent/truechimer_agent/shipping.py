@@ -7,28 +7,21 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from truechimer.readings import monotonic_s
-from truechimer_agent.sinks import open_sink, sink_name
 from truechimer_agent.sinks.sending import Retry
-from truechimer_agent.spool import Outbox, Spool
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Callable
 
-    from truechimer.config.model import SinkConfig
-    from truechimer.readings import Clocks
     from truechimer_agent.sinks.sending import Sent, Sink, Trouble
-    from truechimer_agent.spool import Batch, SpoolStats
+    from truechimer_agent.spool import Batch
 
 _log = logging.getLogger(__name__)
 
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 60.0
 _AT_ONCE = 16
-_LAST_FLUSH_S = 2.0
-SPOOL_NAME = "spool.sqlite"
+LAST_FLUSH_S = 2.0
 
 
 class Source(Protocol):
@@ -115,7 +108,7 @@ class Shipper:
             self._fresh = True
             self._changed.notify()
 
-    def stop(self, deadline_s: float = _LAST_FLUSH_S) -> bool:
+    def stop(self, deadline_s: float = LAST_FLUSH_S) -> bool:
         """Try once more to send what waits, for at most ``deadline_s``; True when the thread has ended.
 
         What is not sent stays in the spool.
@@ -245,80 +238,3 @@ class Shipper:
                 example.text if example else "not said",
             )
         self._refusing = sent.refused_count > 0
-
-
-class Delivery:
-    """The whole way out: outbox, spool and one shipper for each configured sink."""
-
-    def __init__(self, spool: Spool, sinks: Mapping[str, Sink], *, rng: random.Random) -> None:
-        self._spool = spool
-        self._shippers = tuple(
-            Shipper(name, sink, spool, rng=rng, clock=monotonic_s) for name, sink in sinks.items()
-        )
-        self._outbox = Outbox(spool, self._wake)
-
-    @classmethod
-    def open(
-        cls,
-        state_dir: Path,
-        max_bytes: int,
-        sinks: Sequence[SinkConfig],
-        *,
-        clocks: Clocks,
-        boot_id: str,
-        rng: random.Random,
-    ) -> Delivery:
-        """Open the spool in ``state_dir`` (hold its lock: ``spool.lock_state_dir``) and every sink.
-
-        Raises ConfigError for a sink that cannot be configured so. Talks to no store yet.
-        """
-        opened = {sink_name(config): open_sink(config) for config in sinks}
-        spool = Spool.open(
-            state_dir / SPOOL_NAME,
-            max_bytes,
-            sinks=opened,
-            boot_id=boot_id,
-            boot_ns=lambda: clocks.read().boot_ns,
-        )
-        return cls(spool, opened, rng=rng)
-
-    def start(self) -> None:
-        """Start the threads; what was spooled before is sent first."""
-        self._outbox.start()
-        for shipper in self._shippers:
-            shipper.start()
-
-    def put(self, lines: bytes, samples: int) -> None:
-        """Hand over one batch (once a second) of newline-terminated lines; never waits."""
-        self._outbox.put(lines, samples)
-
-    @property
-    def kept_total(self) -> int:
-        """Samples spooled so far in this process."""
-        return self._outbox.kept_total
-
-    def spool_stats(self) -> SpoolStats:
-        """The spool as of its last commit; never waits."""
-        return self._outbox.stats()
-
-    def sink_stats(self) -> tuple[ShipperStats, ...]:
-        """Every sink's stats; never waits."""
-        return tuple(shipper.stats() for shipper in self._shippers)
-
-    def close(self, deadline_s: float = _LAST_FLUSH_S) -> None:
-        """Commit what was put, try each sink once more within the deadline, close the spool."""
-        kept = self._outbox.flush_and_close(deadline_s)
-        end_s = monotonic_s() + deadline_s
-        enders = [
-            threading.Thread(target=shipper.stop, args=(end_s - monotonic_s(),)) for shipper in self._shippers
-        ]
-        for ender in enders:
-            ender.start()
-        for ender in enders:
-            ender.join()
-        if kept:
-            self._spool.close()
-
-    def _wake(self) -> None:
-        for shipper in self._shippers:
-            shipper.wake()

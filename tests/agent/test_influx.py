@@ -9,12 +9,15 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from truechimer.config.model import SinkConfig
 from truechimer.errors import ConfigError
 from truechimer_agent.sinks import KINDS, Retry, Trouble, open_sink, sink_name
-from truechimer_agent.sinks.answers import read_refusal, refused_lines, retry_after_s
+from truechimer_agent.sinks.answers import is_refusal, read_refusal, refused_lines, retry_after_s, retry_for
 
+KEYS = st.sampled_from(["refused", "line", "why", "data", "line_number", "error_message", "message", "error"])
 LINES = b"m,node=a v=1i 1\nm,node=b v=2i 2\nm,node=c v=3i 3\nm,node=d v=4i 4\n"
 
 
@@ -289,3 +292,16 @@ def test_wrong_configurations_are_refused_at_once(tmp_path):
 
 def test_a_sinks_name_is_its_address_without_secrets():
     assert sink_name(SinkConfig("influx", "http://u:p@h:8086/")) == "influx http://h:8086 -/truechimer"
+
+
+@given(st.binary(max_size=400), st.binary(max_size=200))
+def test_any_answer_is_read_without_an_error_of_ours(body, lines):
+    refusal = read_refusal(body)
+    assert all(1 <= line.number <= lines.count(b"\n") + 1 for line in refused_lines(lines, refusal))
+    assert isinstance(retry_for(418, {}, body), Retry)
+    is_refusal(400, {"Content-Type": "text/plain"}, body)
+
+
+@given(st.recursive(st.none() | st.integers() | st.text(), lambda x: st.lists(x) | st.dictionaries(KEYS, x)))
+def test_any_json_answer_is_read_without_an_error_of_ours(document):
+    refused_lines(LINES, read_refusal(json.dumps(document).encode()))

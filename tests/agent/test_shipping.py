@@ -12,7 +12,8 @@ from truechimer.config.model import SinkConfig
 from truechimer.errors import ConfigError
 from truechimer.lineprotocol import RefusedLine
 from truechimer.readings import SystemClocks, monotonic_s
-from truechimer_agent.shipping import LONGEST_WAIT_S, Backoff, Delivery, Shipper
+from truechimer_agent.delivery import Delivery
+from truechimer_agent.shipping import LONGEST_WAIT_S, Backoff, Shipper
 from truechimer_agent.sinks import Retry, Sent, Trouble
 from truechimer_agent.spool import Spool
 

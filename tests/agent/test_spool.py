@@ -226,6 +226,35 @@ def test_the_memory_of_a_full_disk_is_bounded_and_counts_what_it_gives_up(tmp_pa
     assert all_lines(reopened) == [line(n, 9000) for n in range(5, 10)]
 
 
+@pytest.fixture
+def small_disk(tmp_path):
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(place)]
+    if os.geteuid() != 0 or subprocess.run(mount, stderr=subprocess.DEVNULL).returncode:
+        pytest.skip("a small file system of its own needs root")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def test_a_disk_that_is_really_full_loses_nothing_once_it_has_room(small_disk):
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(bytes(500_000))
+    spool = opened(small_disk / "s", cap=1 << 28)
+    sent = [line(n, 5000) for n in range(600)]
+    durable = [spool.append(item, 1).durable for item in sent]
+    assert durable[0]
+    assert not durable[-1]
+    spool.acknowledge("a", spool.pending("a", 300)[-1].batch_id)
+    assert [b.lines for b in spool.pending("a", 1000)] == sent[300:]
+    ballast.unlink()
+    assert spool.append(line(600), 1).durable
+    spool.close()
+    reopened = opened(small_disk / "s", cap=1 << 28)
+    assert all_lines(reopened) == [*sent[300:], line(600)]
+    reopened.close()
+
+
 def test_a_directory_where_the_file_should_be_is_trouble_not_a_crash(tmp_path):
     (tmp_path / "s").mkdir()
     spool = opened(tmp_path / "s")

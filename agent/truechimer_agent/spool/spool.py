@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from truechimer_agent.spool import database
+from truechimer_agent.spool import database, rows
 from truechimer_agent.spool.batches import NOTHING_DROPPED, Appended, Batch, Dropped, SpoolStats, dropped
 
 if TYPE_CHECKING:
@@ -24,9 +24,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 MEMORY_BYTES = 8 << 20
-_PAGE = 4096
+_AT_ONCE = 32
 _LEAST_PAGES = 16
-_COLUMNS = "id, lines, samples, boot_id, boot_ns"
 
 
 class Spool:
@@ -43,7 +42,7 @@ class Spool:
         memory_bytes: int = MEMORY_BYTES,
     ) -> None:
         self._path = path
-        self._max_pages = max(_LEAST_PAGES, max_bytes // _PAGE)
+        self._max_pages = max(_LEAST_PAGES, max_bytes // rows.PAGE)
         self._memory_limit = memory_bytes
         self._boot_id = boot_id
         self._boot_ns = boot_ns
@@ -60,6 +59,7 @@ class Spool:
         self._kept_bytes = 0
         self._kept_batches = 0
         self._given_up = NOTHING_DROPPED
+        self._given_up_now = NOTHING_DROPPED  # during the present append
 
     @classmethod
     def open(
@@ -95,7 +95,7 @@ class Spool:
     def append_all(self, batches: Sequence[tuple[bytes, int]]) -> Appended:
         """Keep several batches, each as its own, in one commit. Without any: try again what waits."""
         with self._lock:
-            lost = NOTHING_DROPPED
+            self._given_up_now = NOTHING_DROPPED
             now_ns = self._boot_ns()
             for lines, samples in batches:
                 self._memory.append(Batch(self._next_id, lines, samples, self._boot_id, now_ns))
@@ -104,13 +104,13 @@ class Spool:
             # A second round for the fresh file that follows a damaged one.
             for _ in range(2):
                 with self._tolerating():
-                    lost += self._write_memory()
+                    self._write_memory()
                     self._say(None)
                     break
                 if self._trouble is not None:
                     break
-            lost += self._bound_memory()
-            return Appended(self._durable(), self._trouble, lost)
+            self._bound_memory()
+            return Appended(self._durable(), self._trouble, self._given_up_now)
 
     def after(self, cursor: int, limit: int = 16) -> list[Batch]:
         """The oldest batches numbered above ``cursor``, at most ``limit``, oldest first."""
@@ -118,11 +118,7 @@ class Spool:
             found: list[Batch] | None = None
             with self._tolerating():
                 # Batches in memory come after those on the disk, so none is offered unless it was read.
-                rows = self._connected().execute(
-                    f"SELECT {_COLUMNS} FROM batch WHERE id > ? ORDER BY id LIMIT ?",  # noqa: S608 - constant
-                    (cursor, limit),
-                )
-                found = [Batch(*row) for row in rows]
+                found = rows.after(self._connected(), cursor, limit)
             if found is None:
                 return []
             waiting = (batch for batch in self._memory if batch.batch_id > cursor)
@@ -211,19 +207,13 @@ class Spool:
 
     def _load(self, db: sqlite3.Connection) -> None:
         """Take over what the file holds; batches already in memory are numbered after it."""
-        self._kept_batches, self._kept_bytes, newest = db.execute(
-            "SELECT count(*), coalesce(sum(length(lines)), 0), coalesce(max(id), 0) FROM batch"
-        ).fetchone()
-        used = db.execute(
-            "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'batch'"
-        ).fetchone()[0]
-        saved = dict(db.execute("SELECT sink, batch_id FROM cursor"))
+        kept = rows.summary(db)
+        self._kept_batches, self._kept_bytes = kept.batches, kept.bytes
         if not self._cursors_known:
-            self._cursors = {sink: int(saved.get(sink, 0)) for sink in self._cursors}
+            self._cursors = {sink: kept.cursors.get(sink, 0) for sink in self._cursors}
             self._cursors_known = True
-            row = db.execute("SELECT batches, samples, first_ns, last_ns FROM dropped").fetchone()
-            self._given_up += Dropped(*row) if row else NOTHING_DROPPED
-        taken = max(newest, used, *saved.values(), *self._cursors.values(), 0)
+            self._given_up += kept.dropped
+        taken = max(kept.last_id, *kept.cursors.values(), *self._cursors.values(), 0)
         self._next_id = max(self._next_id, taken + 1)
         if self._memory and self._memory[0].batch_id <= taken:
             waiting = [
@@ -285,73 +275,59 @@ class Spool:
                     db.execute("ROLLBACK")
             raise
 
-    def _write_memory(self) -> Dropped:
-        """Everything in memory to the disk, in one commit; what had to make room."""
+    def _write_memory(self) -> None:
+        """Everything in memory to the disk: one commit, or several when much has gathered."""
         db = self._connected()
+        if self._trouble is not None:
+            # A disk that was full may have a little room now: begin with what the log holds.
+            with suppress(sqlite3.Error):
+                db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        if self._unsaved:
+            with self._transaction(db):
+                freed = self._save(db, NOTHING_DROPPED)
+            self._saved(freed)
+        while self._memory:
+            self._write(db, list(islice(self._memory, _AT_ONCE)))
+
+    def _write(self, db: sqlite3.Connection, batches: list[Batch]) -> None:
+        """The first of those in memory, in one commit; the oldest make room for them."""
         lost = NOTHING_DROPPED
-        if not self._memory and not self._unsaved:
-            return lost
         evicted: list[Batch] = []
         with self._transaction(db):
-            for batch in self._memory:
-                evicted += self._make_room(db, len(batch.lines))
-                if not self._fits(db, len(batch.lines)):
+            for batch in batches:
+                evicted += rows.make_room(db, len(batch.lines), self._max_pages)
+                if rows.fits(db, len(batch.lines), self._max_pages):
+                    rows.insert(db, batch)
+                else:
                     evicted.append(batch)
-                    continue
-                db.execute(f"INSERT INTO batch ({_COLUMNS}) VALUES (?, ?, ?, ?, ?)", _row(batch))  # noqa: S608
             for batch in evicted:
                 lost += dropped(batch.lines, batch.samples)
             freed = self._save(db, lost)
-        self._given_up += lost
-        self._kept_batches += len(self._memory) - len(evicted)
-        self._kept_bytes += self._memory_bytes - sum(len(batch.lines) for batch in evicted)
-        self._memory.clear()
-        self._memory_bytes = 0
+        size = sum(len(batch.lines) for batch in batches)
+        self._kept_batches += len(batches) - len(evicted)
+        self._kept_bytes += size - sum(len(batch.lines) for batch in evicted)
+        for _ in batches:
+            self._memory.popleft()
+        self._memory_bytes -= size
+        self._give_up(lost)
         self._saved(freed)
-        return lost
 
-    def _fits(self, db: sqlite3.Connection, size: int) -> bool:
-        return database.used_pages(db) + size // _PAGE + 3 <= self._max_pages
-
-    def _make_room(self, db: sqlite3.Connection, size: int) -> list[Batch]:
-        """Delete the oldest batches until ``size`` more bytes fit under the cap; what was deleted."""
-        evicted = []
-        while not self._fits(db, size):
-            row = db.execute(f"SELECT {_COLUMNS} FROM batch ORDER BY id LIMIT 1").fetchone()  # noqa: S608
-            if row is None:
-                break
-            evicted.append(Batch(*row))
-            db.execute("DELETE FROM batch WHERE id = ?", (row[0],))
-        return evicted
-
-    def _bound_memory(self) -> Dropped:
-        lost = NOTHING_DROPPED
+    def _bound_memory(self) -> None:
         while self._memory_bytes > self._memory_limit:
             batch = self._memory.popleft()
             self._memory_bytes -= len(batch.lines)
-            lost += dropped(batch.lines, batch.samples)
-        if lost.batches:
-            self._given_up += lost
+            self._give_up(dropped(batch.lines, batch.samples))
             self._unsaved = True
-        return lost
+
+    def _give_up(self, lost: Dropped) -> None:
+        self._given_up += lost
+        self._given_up_now += lost
 
     def _save(self, db: sqlite3.Connection, lost: Dropped) -> tuple[int, int]:
         """Cursors and counts into the transaction; delete what every sink has: (batches, bytes)."""
         if not self._unsaved and not lost.batches:
             return 0, 0
-        floor = self._floor()
-        batches, size = db.execute(
-            "SELECT count(*), coalesce(sum(length(lines)), 0) FROM batch WHERE id <= ?", (floor,)
-        ).fetchone()
-        db.execute("DELETE FROM batch WHERE id <= ?", (floor,))
-        db.execute("DELETE FROM cursor")
-        db.executemany("INSERT INTO cursor VALUES (?, ?)", self._cursors.items())
-        total = self._given_up + lost
-        db.execute(
-            "INSERT OR REPLACE INTO dropped VALUES (1, ?, ?, ?, ?)",
-            (total.batches, total.samples, total.first_ns, total.last_ns),
-        )
-        return batches, size
+        return rows.save(db, self._cursors, self._floor(), self._given_up + lost)
 
     def _saved(self, freed: tuple[int, int]) -> None:
         self._unsaved = False
@@ -368,17 +344,9 @@ class Spool:
         oldest: tuple[str, int] | None = None
         if self._kept_batches:
             with self._tolerating():
-                oldest = (
-                    self._connected()
-                    .execute("SELECT boot_id, boot_ns FROM batch ORDER BY id LIMIT 1")
-                    .fetchone()
-                )
+                oldest = rows.oldest(self._connected())
         elif self._memory:
             oldest = (self._memory[0].boot_id, self._memory[0].boot_ns)
         if oldest is None or oldest[0] != self._boot_id:
             return None
         return max(0, self._boot_ns() - oldest[1])
-
-
-def _row(batch: Batch) -> tuple[int, bytes, int, str, int]:
-    return batch.batch_id, batch.lines, batch.samples, batch.boot_id, batch.boot_ns
