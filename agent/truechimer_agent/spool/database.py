@@ -83,7 +83,7 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
     db.execute("PRAGMA wal_autocheckpoint=256")
     db.execute(f"PRAGMA journal_size_limit={_WAL_BYTES}")
     db.execute("PRAGMA cache_size=-512")
-    # Some builds overwrite what is deleted: a full disk would have no room for it, and nothing here is secret.
+    # Some builds overwrite what is deleted, for which a full disk has no room; nothing here is secret.
     db.execute("PRAGMA secure_delete=OFF")
     if version == 0:
         db.execute("BEGIN IMMEDIATE")
