@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHONS := python3.13 python3.12 python3.11 python3 python
 DECLARED := pyproject.toml constraints.txt
-GENERATED := docs/configuration.md $(wildcard docs/measurements.md)
+GENERATED := docs/configuration.md docs/samples.md dashboards/grafana dashboards/prometheus
 JOBS ?= auto
 ARGS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -33,6 +33,7 @@ lint: $(VENV)/.development
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy dashboards
 	$(BIN)/lint-imports
 
 format: $(VENV)/.development
@@ -42,6 +43,8 @@ format: $(VENV)/.development
 generate: $(VENV)/.development
 	$(BIN)/python -m truechimer.config.documenting > docs/configuration.md.new
 	mv docs/configuration.md.new docs/configuration.md
+	$(BIN)/python -m dashboards.build
+	$(BIN)/python -m dashboards.build
 
 generated: generate
 	git diff --exit-code --stat -- $(GENERATED) \

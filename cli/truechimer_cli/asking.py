@@ -87,7 +87,7 @@ def ask_http(base: str, command: str, options: Mapping[str, str]) -> Document:
     url = f"{base.rstrip('/')}/api/v1/{quote(command)}{query}"
     status, body = _get(url, _ANSWER_TIMEOUT_S, _token())
     document = _document(body)
-    if status == 200 and document is not None:
+    if document is not None and (status == 200 or "uses" in document):
         return document
     raise _refusal(base, status, document)
 
@@ -116,6 +116,12 @@ def _ask_embedded(address: str, command: str, options: Mapping[str, str]) -> Doc
     store = stores.open_store(f"embedded:{folder}", read_only=True)
     try:
         document: Document = answers.answer(command, options, store)
+    except NotEnough as error:
+        # A refusal with its reasons is an answer too; the command gives it its exit code.
+        refused: Document | None = getattr(error, "document", None)
+        if refused is None:
+            raise
+        document = refused
     finally:
         store.close()
     return document

@@ -22,9 +22,9 @@ LINE_LIMIT = 64 * 1024
 _NEEDS_ESCAPE = re.compile(r"[,= \\]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _ESCAPED = re.compile(r"\\([,= \\])")
-_FLOAT = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\Z")
-_INT = re.compile(r"[+-]?\d{1,19}i\Z")
-_TIME = re.compile(r"-?\d{1,20}\Z")
+_FLOAT = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\Z", re.ASCII)
+_INT = re.compile(r"[+-]?\d{1,19}i\Z", re.ASCII)
+_TIME = re.compile(r"-?\d{1,20}\Z", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ def _three_parts(line: str) -> tuple[str, str, str]:
     end = _next_unescaped(line, " ", 0)
     if end < 0:
         raise DecodeError("no fields: a line is 'measurement,tags fields time'")
-    rest = line[end + 1 :].split()
+    rest = [part for part in line[end + 1 :].split(" ") if part]
     if len(rest) == 1:
         raise DecodeError("no timestamp: samples carry their own time")
     if len(rest) != 2:

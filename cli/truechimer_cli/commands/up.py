@@ -176,4 +176,4 @@ def _greeting(url: str, config: AgentConfig, place: Folder) -> Iterator[str]:
     said = ", ".join(f"{probe.name or probe.target} ({probe.kind})" for probe in config.probe)
     yield f"  delays   {said or 'nobody: no gateway and no resolver found; name targets in a --config'}"
     yield f"  data     {place.path}"
-    yield "Ask `truechimer clocks`, `rtt`, `pauses`, `timeouts`, `report`, `now`. Ctrl-C ends it; the data stays."
+    yield "Ask `truechimer clocks`, `rtt`, `pauses`, `timeouts` or `now`. Ctrl-C ends it; the data stays."
