@@ -60,9 +60,9 @@ COLLECTORS: Mapping[str, Callable[[Parts], Collector]] = {
     "ntp": lambda parts: Ntp(parts.clock, parts.emit, parts.config.ntp, parts.plan, parts.estimator),
     "wallclock": lambda parts: Wallclock(parts.clock, parts.emit),
     "bound": lambda parts: Bounds(parts.clock, parts.emit, parts.estimator, parts.segment),
-    "kernel": lambda parts: Kernel(parts),
+    "kernel": Kernel,
     "stalls": lambda parts: Stalls(parts, parts.config.pauses, parts.stall_log),
-    "pressure": lambda parts: Pressure(parts),
+    "pressure": Pressure,
     "tcp": lambda parts: Tcp(parts, parts.config.probe, parts.stall_log),
     "icmp": lambda parts: Icmp(parts, parts.config.probe, parts.stall_log),
 }

@@ -18,6 +18,7 @@ from truechimer.segment import SegmentWriter
 from truechimer_agent.assembly import collectors_of, parts_of
 from truechimer_agent.collectors.agent import Agent, OutboxState
 from truechimer_agent.gathering import Gathering
+from truechimer_agent.health import AgentStatus
 from truechimer_agent.hostclock import HostClock
 from truechimer_agent.runner import Runner
 from truechimer_agent.shipping import Shipper
@@ -26,7 +27,6 @@ from truechimer_agent.spool import Outbox, Spool, lock_state_dir
 
 if TYPE_CHECKING:
     from truechimer.config.model import AgentConfig
-    from truechimer_agent.bounds.estimator import Bound
     from truechimer_agent.health import Health
 
 BEAT_S = 1.0
@@ -34,6 +34,7 @@ SPOOL_FILE = "spool.sqlite"
 STEADY_FILE = "steady.json"
 SEGMENT_FILE = "clock"
 LAST_FLUSH_S = 2.0
+STALLED_S = 5.0
 
 log = logging.getLogger("truechimer.agent")
 
@@ -86,18 +87,21 @@ class Daemon:
         self._gathering = Gathering(clock, tags)
         self._parts = parts_of(config, clock, self._gathering.add, segment)
         self._clock = clock
-        self._health = self._open_health(tags)
+        self._bound = self._parts.estimator.at(clock.steady_now_ns())
+        self._beat_at_s = monotonic_s()
         self._open_spool()
         collectors = collectors_of(self._parts)
         collectors["agent"] = Agent(clock, lambda: self._runner, self._outbox_state)
         self._runner = Runner(collectors, self._gathering.add)
+        self._health = self._open_health(tags)
 
     def _open_health(self, tags: dict[str, str]) -> Health | None:
         if self._config.health is None:
             return None
-        from truechimer_agent.health import Health
+        from truechimer_agent.health import Health  # with OpenTelemetry, which costs 12 MiB
 
-        health = Health(self._config.health, tags, self._status)
+        health = Health(self._config.health, tags, clock=monotonic_s)
+        health.set_status(self._status)
         health.start()
         self._resources.callback(health.stop)
         return health
@@ -140,6 +144,8 @@ class Daemon:
         """Once a second a batch to the spool; the watchdog is fed from here, so that it watches this loop."""
         due_s = monotonic_s()
         while not stop.is_set():
+            self._beat_at_s = monotonic_s()
+            self._bound = self._parts.estimator.at(self._clock.steady_now_ns())
             self._put_out()
             self._tell_systemd()
             due_s = max(due_s + BEAT_S, monotonic_s())
@@ -163,33 +169,25 @@ class Daemon:
             notify("WATCHDOG=1")
         notify(f"STATUS={self._summary()}")
 
-    def _bound(self) -> Bound:
-        return self._parts.estimator.at(self._clock.steady_now_ns())
-
     def _summary(self) -> str:
-        bound = self._bound()
+        bound = self._bound
         if bound.interval is None:
             return f"clock {bound.status.name.lower()}: {bound.reason.name.lower()}"
-        half_ms = bound.interval.width_ns / 2e6
-        return (
-            f"clock {bound.status.name.lower()} to ±{half_ms:.3f} ms, {self._gathering.samples_total} samples"
-        )
+        half_ms, samples = bound.interval.width_ns / 2e6, self._gathering.samples_total
+        return f"clock {bound.status.name.lower()} to ±{half_ms:.3f} ms, {samples} samples"
 
-    def _status(self) -> dict[str, object]:
-        """What /healthz says."""
-        bound = self._bound()
-        stats = self._outbox.stats()
-        failing = {name: t.failing for name, t in self._runner.tallies.items() if t.failing is not None}
-        return {
-            "status": "ok" if self._outbox.kept_total else "starting",
-            "bound": {"status": bound.status.name.lower(), "reason": bound.reason.name.lower()},
-            "collectors_failing": failing,
-            "spool": {"bytes": stats.bytes, "batches": stats.batches, "oldest_s": stats.oldest_age_s},
-            "sinks": {
-                sink.sink: {"ok": sink.down_s is None, "down_s": sink.down_s, "why": sink.why}
-                for sink in (shipper.stats() for shipper in self._shippers)
-            },
-        }
+    def _status(self) -> AgentStatus:
+        """What /healthz says; called from its threads, so it only reads what the beat left."""
+        still_s = monotonic_s() - self._beat_at_s
+        failing = {name: why for name, tally in self._runner.tallies.items() if (why := tally.failing)}
+        return AgentStatus(
+            bound=self._bound.status.name.lower(),
+            bound_reason=self._bound.reason.name.lower() if self._bound.reason else None,
+            stalled_s=still_s if still_s > STALLED_S else None,
+            collectors_failing=failing,
+            spool=self._outbox.stats(),
+            sinks=tuple(shipper.stats() for shipper in self._shippers),
+        )
 
     def _outbox_state(self) -> OutboxState:
         stats = self._outbox.stats()
