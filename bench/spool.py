@@ -23,8 +23,10 @@ from truechimer.config.model import HealthConfig, SinkConfig
 from truechimer.lineprotocol import encode_lines
 from truechimer.readings import SystemClocks, boot_id, monotonic_s, wall_ns
 from truechimer.samples import Sample
-from truechimer_agent.delivery import Delivery
 from truechimer_agent.health import Health
+from truechimer_agent.shipping import Shipper
+from truechimer_agent.sinks import open_sink, sink_name
+from truechimer_agent.spool import Outbox, Spool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,30 +91,36 @@ def main() -> None:
     server.start()
     url = f"http://127.0.0.1:{ours.recv()}"
 
+    clocks = SystemClocks()
     empty = paced(max(5, seconds // 6), lambda: None)
     encoding = paced(seconds // 2, lambda: encode_lines(a_second_of_samples()))
     bare = resident_mib()
     with tempfile.TemporaryDirectory(dir=Path.home()) as state:
-        delivery = Delivery.open(
-            Path(state),
+        config = SinkConfig("influx", url)
+        spool = Spool.open(
+            Path(state) / "spool.sqlite",
             1 << 28,
-            [SinkConfig("influx", url)],
-            clocks=SystemClocks(),
+            sinks=[sink_name(config)],
             boot_id=boot_id(),
-            rng=random.Random(),
+            boot_ns=lambda: clocks.read().boot_ns,
         )
-        delivery.start()
+        shipper = Shipper(sink_name(config), open_sink(config), spool, rng=random.Random(), clock=monotonic_s)
+        outbox = Outbox(spool, shipper.wake)
+        outbox.start()
+        shipper.start()
         lines = encode_lines(a_second_of_samples())
-        shipping = paced(seconds, lambda: delivery.put(lines, 20))
+        shipping = paced(seconds, lambda: outbox.put(lines, 20))
         delivery_mib = resident_mib() - bare
 
         began = monotonic_s()
         for _ in range(500):
-            delivery.put(lines, 20)
-        while delivery.sink_stats()[0].sent_batches_total < 500 + seconds:
+            outbox.put(lines, 20)
+        while shipper.stats().sent_batches_total < 500 + seconds:
             threading.Event().wait(0.01)
         catching_up = 500 / (monotonic_s() - began)
-        delivery.close()
+        outbox.flush_and_close()
+        shipper.stop()
+        spool.close()
 
     gc.collect()
     before = resident_mib()

@@ -9,13 +9,11 @@ import time
 import pytest
 
 from truechimer.config.model import SinkConfig
-from truechimer.errors import ConfigError
 from truechimer.lineprotocol import RefusedLine
-from truechimer.readings import SystemClocks, monotonic_s
-from truechimer_agent.delivery import Delivery
+from truechimer.readings import monotonic_s
 from truechimer_agent.shipping import LONGEST_WAIT_S, Backoff, Shipper
-from truechimer_agent.sinks import Retry, Sent, Trouble
-from truechimer_agent.spool import Spool
+from truechimer_agent.sinks import Retry, Sent, Trouble, open_sink
+from truechimer_agent.spool import Outbox, Spool
 
 
 class FakeSink:
@@ -175,32 +173,31 @@ def test_an_unexpected_error_is_logged_once_and_tried_again(spool, sink, caplog)
     assert caplog.text.count("sink failed unexpectedly") == 1
 
 
-def test_delivery_spools_without_a_store_and_ships_after_a_restart(tmp_path):
-    clocks = SystemClocks()
-    config = SinkConfig("influx", "http://127.0.0.1:1", timeout_s=1.0)
+def test_samples_wait_for_an_absent_store_and_reach_it_after_a_restart(tmp_path):
+    def begun(sink):
+        spool = Spool.open(tmp_path / "s", 1 << 20, sinks=("a",), boot_id="b", boot_ns=lambda: 1)
+        shipper = Shipper("a", sink, spool, rng=random.Random(1), clock=monotonic_s)
+        outbox = Outbox(spool, shipper.wake)
+        outbox.start()
+        shipper.start()
+        return spool, outbox, shipper
 
-    def opened():
-        return Delivery.open(tmp_path, 1 << 20, [config], clocks=clocks, boot_id="b", rng=random.Random(1))
+    def ended(spool, outbox, shipper):
+        assert outbox.flush_and_close(10)
+        assert shipper.stop(10)
+        spool.close()
 
-    delivery = opened()
-    delivery.start()
-    delivery.put(line(1), 1)
-    while delivery.kept_total == 0 or delivery.sink_stats()[0].down_s is None:
+    absent = open_sink(SinkConfig("influx", "http://127.0.0.1:1", timeout_s=1.0))
+    spool, outbox, shipper = begun(absent)
+    for n in range(3):
+        outbox.put(line(n), 1)
+    while outbox.kept_total < 3 or shipper.stats().down_s is None:
         time.sleep(0.01)
-    assert delivery.spool_stats().durable
-    delivery.close(2.0)
-    delivery = opened()
-    assert delivery.spool_stats().batches == 1
-    delivery.close(0.1)
+    assert outbox.stats().durable
+    ended(spool, outbox, shipper)
 
-
-def test_delivery_refuses_a_sink_that_is_not_built(tmp_path):
-    with pytest.raises(ConfigError, match="not built yet"):
-        Delivery.open(
-            tmp_path,
-            1 << 20,
-            [SinkConfig("otlp", "http://127.0.0.1:1")],
-            clocks=SystemClocks(),
-            boot_id="b",
-            rng=random.Random(1),
-        )
+    present = FakeSink()
+    spool, outbox, shipper = begun(present)
+    outbox.put(line(3), 1)
+    ended(spool, outbox, shipper)
+    assert present.got == [line(n) for n in range(4)]
