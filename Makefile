@@ -44,7 +44,6 @@ generate: $(VENV)/.development
 	$(BIN)/python -m truechimer.config.documenting > docs/configuration.md.new
 	mv docs/configuration.md.new docs/configuration.md
 	$(BIN)/python -m dashboards.build
-	$(BIN)/python -m dashboards.build
 
 generated: generate
 	git diff --exit-code --stat -- $(GENERATED) \
