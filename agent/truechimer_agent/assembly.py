@@ -15,7 +15,7 @@ from truechimer_agent.collectors.stalls import Stalls
 from truechimer_agent.collectors.tcp import Tcp
 from truechimer_agent.collectors.wallclock import Wallclock
 from truechimer_agent.ntp import plan
-from truechimer_agent.probes.stall_log import StallLog
+from truechimer_agent.pauses.stalllog import StallLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

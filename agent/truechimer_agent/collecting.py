@@ -41,7 +41,10 @@ class CollectFailure(TruechimerError):  # noqa: N818 - reads as the statement it
 class Host(Protocol):
     """What a collector may use of the daemon."""
 
-    clocks: Clocks
+    @property
+    def clocks(self) -> Clocks:
+        """This host's clocks."""
+        ...
 
     def steady(self) -> SteadyClock:
         """The steady clock of the present epoch."""
