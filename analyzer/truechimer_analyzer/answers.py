@@ -153,7 +153,11 @@ def _clocks(reader: _Reader, question: Question, limits: LimitsConfig) -> dict[s
             limits,
             points=HISTORY_POINTS if question.node is not None else 0,
         )
-    return {"nodes": [node.document() for node in nodes], "summary": clocks.summary(nodes)}
+    return {
+        "limits": {"max_offset_s": limits.max_offset_s, "max_frequency_ppm": limits.max_frequency_ppm},
+        "nodes": [node.document() for node in nodes],
+        "summary": clocks.summary(nodes),
+    }
 
 
 def _rtt(reader: _Reader, question: Question, limits: LimitsConfig) -> dict[str, object]:  # noqa: ARG001

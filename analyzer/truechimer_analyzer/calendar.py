@@ -35,7 +35,6 @@ REPORT_SINCE = "24h"
 # Off the full hour, where everybody else's jobs are.
 RETENTION_CRON = "17 3 * * *"
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
-_PART = re.compile(r"(\*|\d+)(?:-(\d+))?(?:/(\d+))?")
 
 _log = logging.getLogger(__name__)
 
@@ -88,27 +87,32 @@ def trigger(cron: str) -> CronTrigger | OrTrigger:
     counts from Sunday (7 is Sunday too) and, where both are restricted, either will do.
     """
     minute, hour, day, month, weekday = cron.split()
-    if weekday.startswith("*") and "/" not in weekday:
-        return CronTrigger(minute, hour, day, month, None)
-    named = _weekdays(weekday)
-    if day == "*":
-        return CronTrigger(minute, hour, None, month, named)
-    return OrTrigger(
-        [CronTrigger(minute, hour, day, month, None), CronTrigger(minute, hour, None, month, named)]
-    )
+    named = None if weekday == "*" else _weekdays(weekday)
+
+    def at(day: str | None, days_of_week: str | None) -> CronTrigger:
+        return CronTrigger(
+            minute=minute, hour=hour, day=day, month=month, day_of_week=days_of_week, timezone=UTC
+        )
+
+    if named is None or day == "*":
+        return at(day, named)
+    return OrTrigger([at(day, None), at(None, named)])
 
 
 def _weekdays(field: str) -> str:
+    """A day-of-week field as names; a range may go round the week's end."""
     days: set[int] = set()
-    for part in field.split(","):
-        match = _PART.fullmatch(part)
-        if match is None:
-            return field
-        first, last, step = match.groups()
-        begin = 0 if first == "*" else int(first)
-        end = 6 if first == "*" else int(last) if last else 6 if step else begin
-        days |= {each % 7 for each in range(begin, end + 1, int(step or 1))}
+    for part in field.lower().split(","):
+        span, _, step = part.partition("/")
+        first, _, last = span.partition("-")
+        begin = 0 if first == "*" else _weekday(first)
+        end = 6 if first == "*" or (step and not last) else _weekday(last) if last else begin
+        days |= {each % 7 for each in range(begin, end + (7 if end < begin else 0) + 1, int(step or 1))}
     return ",".join(_DAYS[each] for each in sorted(days))
+
+
+def _weekday(text: str) -> int:
+    return int(text) if text.isdigit() else _DAYS.index(text)
 
 
 def retain(store: Store, retention_ns: int) -> None:

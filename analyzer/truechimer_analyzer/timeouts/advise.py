@@ -13,7 +13,7 @@ from truechimer.samples import Via
 from truechimer_analyzer.timeouts.backtest import backtest
 from truechimer_analyzer.timeouts.binding import binding
 from truechimer_analyzer.timeouts.operations import Operations, operations
-from truechimer_analyzer.timeouts.tail import NONE_SEEN, Point, Tail, measure
+from truechimer_analyzer.timeouts.tail import NONE_SEEN, Point, Tail, measure, round_up
 
 if TYPE_CHECKING:
     from truechimer_analyzer.stores import Columns
@@ -120,7 +120,7 @@ def _refuse_if_empty(uses: list[dict[str, object]], document: dict[str, object])
         str(first["reason"]),
         document,
         hint=f"supported now: {strictest['timeout_s']:g} s with at most "
-        f"{strictest['false_per_month']:.3g} false timeouts a month; ask with --false-per-month",
+        f"{round_up(strictest['false_per_month']):g} false timeouts a month; ask with --false-per-month",
     )
 
 

@@ -1,0 +1,107 @@
+"""`report`: everything in one Markdown document that people can read and hostile names cannot break."""
+
+from typing import Any
+
+import pytest
+from analyzer import synthetic as made
+from analyzer.synthetic import ArrayStore
+
+from truechimer.samples import Sample
+from truechimer_analyzer.answers import answer
+from truechimer_analyzer.report.figures import length, rate, signed
+
+
+def report(samples: list[Sample], now_s: float = 400, **options: str) -> str:
+    document: dict[str, Any] = answer("report", options, ArrayStore(samples, now_s))  # type: ignore[arg-type]
+    assert document["generated"].endswith("Z")
+    return str(document["markdown"])
+
+
+def host(node: str = "a") -> list[Sample]:
+    return [
+        made.bound(395, -0.001, 0.002, node),
+        made.server(394, "10.0.0.9", 2, node),
+        made.event(300, "step", -0.5, node),
+        made.pause_window(390.0, node=node),
+        made.pause(380.0, 0.05, "stopped", node),
+        *(made.probe(float(at), 0.001, node=node) for at in range(390)),
+    ]
+
+
+def test_a_report_of_nothing_says_so() -> None:
+    text = report([])
+    assert "No node has reported a clock" in text
+    assert "No probes" in text
+    assert "Nobody was looking" in text
+    assert "Refused" in text
+
+
+def test_a_report_has_every_part_with_its_evidence_and_assumptions() -> None:
+    text = report(host())
+    for part in (
+        "## Clocks",
+        "## Round trips",
+        "## Pauses",
+        "## Timeouts",
+        "## What this rests on",
+        "stepped",
+        "−500 ms",
+        "10.0.0.9",
+        "stopped 1",
+        "390",
+        "strictest supported",
+        "a lost operation is a true timeout",
+    ):
+        assert part in text
+    assert "None" not in text
+    assert "nan" not in text.lower()
+
+
+def test_a_part_can_be_asked_for_alone() -> None:
+    assert "## Timeouts" not in report(host(), kind="clocks")
+    assert "## Clocks" not in report(host(), kind="timeouts")
+
+
+def test_names_from_the_network_stay_names() -> None:
+    text = report(host("<b>|x|\n# y"))
+    assert "<b>" not in text
+    assert "\n# y" not in text
+    assert_tables_are_even(text)
+
+
+def assert_tables_are_even(text: str) -> None:
+    """Every row of a table has as many cells as its head."""
+    columns = None
+    for line in text.splitlines():
+        cells = line.replace("\\|", "").count("|") if line.startswith("|") else None
+        assert columns is None or cells in (None, columns), line
+        columns = cells
+
+
+def test_tables_have_as_many_cells_as_heads() -> None:
+    assert_tables_are_even(report(host()))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (None, "–"),
+        (0.0, "0 s"),
+        (0.00034, "340 µs"),
+        (0.0021, "2.1 ms"),
+        (1.25, "1.25 s"),
+        (3600.0, "3600 s"),
+        (9000.0, "2.5 h"),
+        (864_000.0, "10 d"),
+        (2e-9, "2 ns"),
+        (1e-12, "0.001 ns"),
+    ],
+)
+def test_lengths_have_three_digits_and_the_unit_that_fits(seconds: float | None, text: str) -> None:
+    assert length(seconds) == text
+
+
+def test_offsets_carry_their_sign() -> None:
+    assert (signed(-0.5), signed(0.5), signed(None)) == ("−500 ms", "+500 ms", "–")
+    assert rate(-1.0, 12.34) == "−1.0 to +12.3"
+    assert rate(None, 1.0) == "–"
