@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import truechimer_analyzer
 from browser.fleets import Fleet
+
+import truechimer_analyzer
 
 PAGE = Path(truechimer_analyzer.__file__).parent / "page"
 POLICY = (
@@ -66,7 +67,9 @@ class _Answers(BaseHTTPRequestHandler):
             self.answer(url.path.removeprefix("/api/v1/"), parse_qs(url.query))
             return
         if url.path == "/login":
-            self.reply(200, KINDS[".html"], b"<!doctype html><title>sign in</title><p>sign in")
+            self.reply(
+                200, KINDS[".html"], b"<!doctype html><link rel=icon href=icon.svg><title>sign in</title>"
+            )
             return
         file = PAGE / (url.path.lstrip("/") or "index.html")
         if not file.is_file():

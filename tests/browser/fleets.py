@@ -13,7 +13,7 @@ HOSTILE = "<img src=x onerror=document.title='pwned'>"
 
 @dataclass
 class Fleet:
-    """What a fake analyzer answers: documents by command, statuses where they are not 200, series by measurement."""
+    """What a fake analyzer answers: documents by command, other statuses than 200, series by measurement."""
 
     documents: dict[str, Any] = field(default_factory=dict)
     statuses: dict[str, int] = field(default_factory=dict)
@@ -23,22 +23,47 @@ class Fleet:
 def node(name: str, lower_s: float | None, upper_s: float | None, **changes: Any) -> Document:
     """One node of the clocks document."""
     known = lower_s is not None and upper_s is not None
-    servers = [
-        {"server": f"10.0.0.{i}", "verdict": "selected", "reason": None, "lower_s": lower_s - 1e-5 * i,
-         "upper_s": upper_s + 2e-5 * i, "delay_s": 0.0004 * i, "stratum": 1 + i % 2}
-        for i in (1, 2, 3, 4)
-    ] if known else []  # fmt: skip
+    servers = (
+        [
+            {
+                "server": f"10.0.0.{i}",
+                "verdict": "selected",
+                "reason": None,
+                "lower_s": lower_s - 1e-5 * i,
+                "upper_s": upper_s + 2e-5 * i,
+                "delay_s": 0.0004 * i,
+                "stratum": 1 + i % 2,
+            }
+            for i in (1, 2, 3, 4)
+        ]
+        if known
+        else []
+    )
     return {
-        "cluster": "prod", "node": name, "state": "ok", "judgement": "proven_within",
-        "offset_s": (lower_s + upper_s) / 2 if known else None, "lower_s": lower_s, "upper_s": upper_s,
-        "frequency_ppm": 12.1, "frequency_lower_ppm": 11.8, "frequency_upper_ppm": 12.5,
-        "status": "synchronized", "reason": None, "flags": [], "servers": servers, "last_seen_s": 2.1, **changes,
-    }  # fmt: skip
+        "cluster": "prod",
+        "node": name,
+        "state": "ok",
+        "judgement": "proven_within",
+        "offset_s": (lower_s + upper_s) / 2 if known else None,
+        "lower_s": lower_s,
+        "upper_s": upper_s,
+        "frequency_ppm": 12.1,
+        "frequency_lower_ppm": 11.8,
+        "frequency_upper_ppm": 12.5,
+        "status": "synchronized",
+        "reason": None,
+        "flags": [],
+        "servers": servers,
+        "last_seen_s": 2.1,
+        **changes,
+    }
 
 
 def clocks(*nodes: Document) -> Document:
     """The clocks document."""
-    counted = {j: sum(n["judgement"] == j for n in nodes) for j in ("proven_within", "unproven", "proven_beyond")}
+    counted = {
+        j: sum(n["judgement"] == j for n in nodes) for j in ("proven_within", "unproven", "proven_beyond")
+    }
     return {
         "as_of": AS_OF,
         "window_s": 3600,
@@ -54,57 +79,118 @@ def source(name: str, seed: int = 1, pauses: int = 40) -> Document:
     causes = ["run_queue", "run_queue", "run_queue", "io", "throttled", "steal", "stopped", "unknown"]
     timeline = sorted(
         (
-            {"at": at(rng.uniform(0, 3500)), "duration_s": 0.005 * rng.paretovariate(1.3),
-             "cause": rng.choice(causes), "confidence": round(rng.uniform(0.6, 1), 2),
-             "evidence": {"run_delay_s": 0.0061, "major_faults": 3}}
+            {
+                "at": at(rng.uniform(0, 3500)),
+                "duration_s": 0.005 * rng.paretovariate(1.3),
+                "cause": rng.choice(causes),
+                "confidence": round(rng.uniform(0.6, 1), 2),
+                "evidence": {"run_delay_s": 0.0061, "major_faults": 3},
+            }
             for _ in range(pauses)
         ),
         key=lambda one: one["at"],
-    )  # fmt: skip
+    )
     longest = sorted(timeline, key=lambda one: -one["duration_s"])[:10]
     return {
-        "node": name, "source": "host", "runtime": "host", "observed_s": 3590.0, "count": pauses,
-        "total_s": sum(one["duration_s"] for one in timeline), "per_hour": float(pauses),
-        "p50_s": 0.0081 if pauses else None, "p99_s": 0.061 if pauses else None,
-        "max_s": longest[0]["duration_s"] if longest else 0.0011, "residual_p999_s": 0.0019,
-        "causes": {}, "longest": longest, "timeline": timeline,
-    }  # fmt: skip
+        "node": name,
+        "source": "host",
+        "runtime": "host",
+        "observed_s": 3590.0,
+        "count": pauses,
+        "total_s": sum(one["duration_s"] for one in timeline),
+        "per_hour": float(pauses),
+        "p50_s": 0.0081 if pauses else None,
+        "p99_s": 0.061 if pauses else None,
+        "max_s": longest[0]["duration_s"] if longest else 0.0011,
+        "residual_p999_s": 0.0019,
+        "causes": {},
+        "longest": longest,
+        "timeline": timeline,
+    }
 
 
 def at(age_s: float) -> str:
     """A time this long before the documents' own."""
     seconds = 19 * 3600 + 3600 - max(age_s, 0.001)
     whole, rest = divmod(seconds, 1)
-    return f"2026-11-22T{int(whole) // 3600:02}:{int(whole) // 60 % 60:02}:{int(whole) % 60:02}.{int(rest * 1e9):09}Z"
+    clock = f"{int(whole) // 3600:02}:{int(whole) // 60 % 60:02}:{int(whole) % 60:02}"
+    return f"2026-11-22T{clock}.{int(rest * 1e9):09}Z"
 
 
 def path(name: str, peer: str, base_s: float, lost: int = 0) -> Document:
     """One path's round trips, with its curve."""
-    curve = [{"exceedance": 10 ** (-k / 8), "rtt_s": base_s * (1 + 0.06 * k + 0.0035 * k**2.4)} for k in range(29)]
+    curve = [
+        {"exceedance": 10 ** (-k / 8), "rtt_s": base_s * (1 + 0.06 * k + 0.0035 * k**2.4)} for k in range(29)
+    ]
     rtt = {f"p{q}_s": curve[i]["rtt_s"] for q, i in (("50", 2), ("90", 8), ("99", 16), ("999", 24))}
     return {
-        "node": name, "peer": peer, "via": "icmp", "count": 3600 - lost, "lost": lost, "lost_forward": None,
-        "lost_backward": None, "refused": 0, "min_s": base_s * 0.9, **rtt, "max_s": curve[-1]["rtt_s"],
-        "span_s": 3600, "curve": curve,
-    }  # fmt: skip
+        "node": name,
+        "peer": peer,
+        "via": "icmp",
+        "count": 3600 - lost,
+        "lost": lost,
+        "lost_forward": None,
+        "lost_backward": None,
+        "refused": 0,
+        "min_s": base_s * 0.9,
+        **rtt,
+        "max_s": curve[-1]["rtt_s"],
+        "span_s": 3600,
+        "curve": curve,
+    }
 
 
 TIMEOUTS: Document = {
-    "evidence": {"paths": 3, "samples": 10800, "span_s": 3600, "lost": 4, "max_rtt_s": 0.031, "max_pause_s": 0.14,
-                 "n_eff": 6020, "rate_hz": 1.0, "supported_exceedance": 5e-4},
+    "evidence": {
+        "paths": 3,
+        "samples": 10800,
+        "span_s": 3600,
+        "lost": 4,
+        "max_rtt_s": 0.031,
+        "max_pause_s": 0.14,
+        "n_eff": 6020,
+        "rate_hz": 1.0,
+        "supported_exceedance": 5e-4,
+    },
     "uses": [
-        {"use": "request", "timeout_s": None, "false_per_month": None, "detection_s": None, "binding": None, "basis": "empirical",
-         "refused": {"reason": "1 false alarm a month takes about 90 days of round trips at this rate", "needed_s": 7776000},
-         "strictest_supported": {"timeout_s": 0.041, "false_per_month": 1296}},
-        {"use": "hedge", "timeout_s": 0.0121, "false_per_month": {"estimate": 12960, "upper": 14020},
-         "detection_s": {"min": 0.0121, "mean": 0.0121, "max": 0.0121}, "binding": "rtt:10.0.0.1@web-1", "basis": "empirical",
-         "refused": None, "strictest_supported": None},
-        {"use": "heartbeat", "timeout_s": 3.2, "false_per_month": {"estimate": 0, "upper": 0.9},
-         "detection_s": {"min": 2.2, "mean": 2.7, "max": 3.2}, "binding": "pause:host@web-1", "basis": "extrapolated",
-         "refused": None, "strictest_supported": None},
+        {
+            "use": "request",
+            "timeout_s": None,
+            "false_per_month": None,
+            "detection_s": None,
+            "binding": None,
+            "basis": "empirical",
+            "refused": {
+                "reason": "1 false alarm a month takes about 90 days of round trips at this rate",
+                "needed_s": 7776000,
+            },
+            "strictest_supported": {"timeout_s": 0.041, "false_per_month": 1296},
+        },
+        {
+            "use": "hedge",
+            "timeout_s": 0.0121,
+            "false_per_month": {"estimate": 12960, "upper": 14020},
+            "detection_s": {"min": 0.0121, "mean": 0.0121, "max": 0.0121},
+            "binding": "rtt:10.0.0.1@web-1",
+            "basis": "empirical",
+            "refused": None,
+            "strictest_supported": None,
+        },
+        {
+            "use": "heartbeat",
+            "timeout_s": 3.2,
+            "false_per_month": {"estimate": 0, "upper": 0.9},
+            "detection_s": {"min": 2.2, "mean": 2.7, "max": 3.2},
+            "binding": "pause:host@web-1",
+            "basis": "extrapolated",
+            "refused": None,
+            "strictest_supported": None,
+        },
     ],
-    "frontier": [], "products": [], "backtest": [],
-}  # fmt: skip
+    "frontier": [],
+    "products": [],
+    "backtest": [],
+}
 
 
 def series(measurement: str) -> Document:
@@ -119,14 +205,23 @@ def series(measurement: str) -> Document:
         rate = [12.0 + 0.4 * math.sin(i / 30) + 0.08 * math.sin(i * 1.7) for i in range(360)]
         found = [{"tags": {}, "time_s": times, "fields": {"wall_rate_ppm": rate}}]
     else:
-        middle = [1.2e-4 * math.sin(i / 40) + (0.0021 if i > 240 else 0) * math.exp(-(i - 240) / 25) for i in range(360)]
+        middle = [
+            1.2e-4 * math.sin(i / 40) + (0.0021 if i > 240 else 0) * math.exp(-(i - 240) / 25)
+            for i in range(360)
+        ]
         half = [2.4e-4 + 1.5e-5 * (i % 6) for i in range(360)]
         drop = range(120, 140)
         kept = [i for i in range(360) if i not in drop]
-        found = [{
-            "tags": {}, "time_s": [times[i] for i in kept],
-            "fields": {"lower_seconds": [middle[i] - half[i] for i in kept], "upper_seconds": [middle[i] + half[i] for i in kept]},
-        }]  # fmt: skip
+        found = [
+            {
+                "tags": {},
+                "time_s": [times[i] for i in kept],
+                "fields": {
+                    "lower_seconds": [middle[i] - half[i] for i in kept],
+                    "upper_seconds": [middle[i] + half[i] for i in kept],
+                },
+            }
+        ]
     return {"measurement": measurement, "series": found}
 
 
@@ -148,15 +243,35 @@ def one_host() -> Fleet:
     """One host in good order with a falseticker among its servers."""
     host = node("web-1", -0.000211, 0.000340)
     host["servers"].append(
-        {"server": "10.0.0.9", "verdict": "falseticker", "reason": "falseticker", "lower_s": 0.0366, "upper_s": 0.0374,
-         "delay_s": 0.0006, "stratum": 1}
-    )  # fmt: skip
+        {
+            "server": "10.0.0.9",
+            "verdict": "falseticker",
+            "reason": "falseticker",
+            "lower_s": 0.0366,
+            "upper_s": 0.0374,
+            "delay_s": 0.0006,
+            "stratum": 1,
+        }
+    )
     host["flags"] = [
-        {"flag": "falseticker_in_use", "since": at(900), "evidence": {"server": "10.0.0.9", "offset_s": 0.037}}
+        {
+            "flag": "falseticker_in_use",
+            "since": at(900),
+            "evidence": {"server": "10.0.0.9", "offset_s": 0.037},
+        }
     ]
-    paths = [path("web-1", "10.0.0.1", 0.0004), path("web-1", "10.0.0.53", 0.0011, lost=4), path("web-1", "db-1:5432", 0.0043)]
+    paths = [
+        path("web-1", "10.0.0.1", 0.0004),
+        path("web-1", "10.0.0.53", 0.0011, lost=4),
+        path("web-1", "db-1:5432", 0.0043),
+    ]
     return Fleet(
-        {"clocks": clocks(host), "rtt": {"paths": paths}, "pauses": {"sources": [source("web-1")]}, "timeouts": TIMEOUTS},
+        {
+            "clocks": clocks(host),
+            "rtt": {"paths": paths},
+            "pauses": {"sources": [source("web-1")]},
+            "timeouts": TIMEOUTS,
+        },
         {},
         SERIES,
     )
@@ -168,42 +283,132 @@ def many_hosts() -> Fleet:
     nodes = [node(f"host-{i}", -rng.uniform(1e-4, 4e-4), rng.uniform(1e-4, 5e-4)) for i in range(1, 46)]
     since = at(300)
     nodes += [
-        node("db-far", -0.0841, -0.0833, state="offset", judgement="proven_beyond",
-             flags=[{"flag": "offset", "since": since, "evidence": {"lower_s": -0.0841, "upper_s": -0.0833, "limit_s": 0.05}}]),
-        node("db-drift", -0.012, 0.031, state="drifting", frequency_ppm=238.0, flags=[{"flag": "drifting", "since": since, "evidence": {"frequency_ppm": 238}}]),
-        node("db-dark", None, None, state="no_majority", judgement="unproven", status="unknown", reason="no_majority", frequency_ppm=None,
-             flags=[{"flag": "no_majority", "since": since, "evidence": {"servers": 2}}]),
-        node("db-stale", -0.002, 0.081, state="stale", judgement="unproven", last_seen_s=744.0, flags=[{"flag": "stale", "since": since, "evidence": {"last_seen_s": 744}}]),
-        node("db-stepped", -0.0004, 0.0004, state="stepped", flags=[{"flag": "stepped", "since": since, "evidence": {"size_s": -0.5}}]),
-    ]  # fmt: skip
+        node(
+            "db-far",
+            -0.0841,
+            -0.0833,
+            state="offset",
+            judgement="proven_beyond",
+            flags=[
+                {
+                    "flag": "offset",
+                    "since": since,
+                    "evidence": {"lower_s": -0.0841, "upper_s": -0.0833, "limit_s": 0.05},
+                }
+            ],
+        ),
+        node(
+            "db-drift",
+            -0.012,
+            0.031,
+            state="drifting",
+            frequency_ppm=238.0,
+            flags=[{"flag": "drifting", "since": since, "evidence": {"frequency_ppm": 238}}],
+        ),
+        node(
+            "db-dark",
+            None,
+            None,
+            state="no_majority",
+            judgement="unproven",
+            status="unknown",
+            reason="no_majority",
+            frequency_ppm=None,
+            flags=[{"flag": "no_majority", "since": since, "evidence": {"servers": 2}}],
+        ),
+        node(
+            "db-stale",
+            -0.002,
+            0.081,
+            state="stale",
+            judgement="unproven",
+            last_seen_s=744.0,
+            flags=[{"flag": "stale", "since": since, "evidence": {"last_seen_s": 744}}],
+        ),
+        node(
+            "db-stepped",
+            -0.0004,
+            0.0004,
+            state="stepped",
+            flags=[{"flag": "stepped", "since": since, "evidence": {"size_s": -0.5}}],
+        ),
+    ]
     names = [n["node"] for n in nodes]
     paths = [path(name, "10.0.0.1", 0.0003 * (1 + i / 9), lost=i % 3) for i, name in enumerate(names)]
     sources = [source(name, i, pauses=(i * 7) % 30) for i, name in enumerate(names)]
     return Fleet(
-        {"clocks": clocks(*nodes), "rtt": {"paths": paths}, "pauses": {"sources": sources}, "timeouts": TIMEOUTS}, {}, SERIES
+        {
+            "clocks": clocks(*nodes),
+            "rtt": {"paths": paths},
+            "pauses": {"sources": sources},
+            "timeouts": TIMEOUTS,
+        },
+        {},
+        SERIES,
     )
 
 
 def broken() -> Fleet:
     """Documents in which everything may be null, missing, of the wrong type, or an attack."""
     nodes = [
-        {"cluster": HOSTILE, "node": HOSTILE, "state": HOSTILE, "judgement": "toString", "offset_s": "NaN", "lower_s": None,
-         "upper_s": 5, "flags": [{"flag": HOSTILE, "since": HOSTILE, "evidence": {HOSTILE: HOSTILE}}, None, 3],
-         "servers": [{"server": HOSTILE, "verdict": HOSTILE, "lower_s": 2, "upper_s": 1}, "x"], "last_seen_s": 1.0},
-        {}, None, 7, {"node": "n", "lower_s": 1, "upper_s": -1, "flags": None, "servers": {"a": 1}},
+        {
+            "cluster": HOSTILE,
+            "node": HOSTILE,
+            "state": HOSTILE,
+            "judgement": "toString",
+            "offset_s": "NaN",
+            "lower_s": None,
+            "upper_s": 5,
+            "flags": [{"flag": HOSTILE, "since": HOSTILE, "evidence": {HOSTILE: HOSTILE}}, None, 3],
+            "servers": [{"server": HOSTILE, "verdict": HOSTILE, "lower_s": 2, "upper_s": 1}, "x"],
+            "last_seen_s": 1.0,
+        },
+        {},
+        None,
+        7,
+        {"node": "n", "lower_s": 1, "upper_s": -1, "flags": None, "servers": {"a": 1}},
         {"node": "huge", "lower_s": -1e300, "upper_s": 1e300, "last_seen_s": 1},
         {"node": "zero", "lower_s": 0, "upper_s": 0, "offset_s": 0, "frequency_ppm": 0, "last_seen_s": 0},
-    ]  # fmt: skip
+    ]
     bad_pause = {"at": "yesterday", "duration_s": None, "cause": 3, "evidence": []}
     return Fleet(
         {
             "clocks": {"as_of": None, "window_s": None, "nodes": nodes, "limits": "none"},
-            "rtt": {"paths": [{"node": HOSTILE, "peer": HOSTILE, "curve": [{"exceedance": 0, "rtt_s": -1}, None]}, 5, {}]},
-            "pauses": {"sources": [{"node": HOSTILE, "source": HOSTILE, "timeline": [bad_pause, None],
-                                    "longest": [bad_pause, {"at": at(5), "duration_s": 0.1, "cause": HOSTILE}], "causes": []}, {}]},
-            "timeouts": {"evidence": None, "uses": [{"use": HOSTILE, "refused": {"reason": HOSTILE}}, {}, None, 4]},
+            "rtt": {
+                "paths": [
+                    {"node": HOSTILE, "peer": HOSTILE, "curve": [{"exceedance": 0, "rtt_s": -1}, None]},
+                    5,
+                    {},
+                ]
+            },
+            "pauses": {
+                "sources": [
+                    {
+                        "node": HOSTILE,
+                        "source": HOSTILE,
+                        "timeline": [bad_pause, None],
+                        "longest": [bad_pause, {"at": at(5), "duration_s": 0.1, "cause": HOSTILE}],
+                        "causes": [],
+                    },
+                    {},
+                ]
+            },
+            "timeouts": {
+                "evidence": None,
+                "uses": [{"use": HOSTILE, "refused": {"reason": HOSTILE}}, {}, None, 4],
+            },
         },
         {},
-        {"truechimer_bound": {"series": [{"time_s": [1, None, "x", AS_OF_S], "fields": {"lower_seconds": [None], "upper_seconds": "?"}}]},
-         "truechimer_clock": {"series": "none"}, "truechimer_clock_event": []},
-    )  # fmt: skip
+        {
+            "truechimer_bound": {
+                "series": [
+                    {
+                        "time_s": [1, None, "x", AS_OF_S],
+                        "fields": {"lower_seconds": [None], "upper_seconds": "?"},
+                    }
+                ]
+            },
+            "truechimer_clock": {"series": "none"},
+            "truechimer_clock_event": [],
+        },
+    )

@@ -69,6 +69,11 @@ export function readClocks(document) {
   };
 }
 
+/** Whether something that names a node (and perhaps its cluster) is of this node. */
+export function isOf(item, node) {
+  return item.node === node.name && (item.cluster === "" || item.cluster === node.cluster);
+}
+
 /** The node that the view names, else the first. */
 export function chosen(clocks, view) {
   const matches = (n) => n.name === view.node && (view.cluster === "" || n.cluster === view.cluster);

@@ -27,6 +27,7 @@ function curveOf(item) {
 /** The document's paths, checked, slowest tail first. */
 export function readDelays(document) {
   const paths = list(document?.paths).map((item) => ({
+    cluster: text(item.cluster, ""),
     node: text(item.node),
     peer: text(item.peer),
     via: text(item.via, ""),
@@ -114,15 +115,14 @@ function losses(path) {
 
 function table(paths, alone) {
   const refusing = paths.some((path) => path.refused !== null && path.refused > 0);
-  const headings = [alone ? null : "Node", "Peer", "Replies", "Over", "Lost", refusing ? "Refused" : null, ...COLUMNS.map(([name]) => name)];
+  const headings = [alone ? null : "Node", "Peer", "Replies", "Lost", refusing ? "Refused" : null, ...COLUMNS.map(([name]) => name)];
   return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Table of round trips by path", "data-scroll": "delays", "data-key": "delays scroll" },
     h("table", { class: "compact" },
       h("thead", {}, h("tr", {}, headings.map((name, i) => name && h("th", { scope: "col", class: i > 1 ? "right" : null }, name)))),
       h("tbody", {}, paths.map((path) => h("tr", {},
         alone ? null : h("td", {}, path.node),
-        h("th", { scope: "row" }, path.peer, path.via ? h("span", { class: "muted" }, ` ${path.via}`) : null),
-        h("td", { class: "right figure" }, count(path.count)),
-        h("td", { class: "right nowrap figure" }, span(path.span_s)),
+        h("th", { scope: "row", title: path.peer }, path.peer, path.via ? h("span", { class: "muted" }, ` ${path.via}`) : null),
+        h("td", { class: "right nowrap figure" }, count(path.count), h("span", { class: "muted" }, ` in ${span(path.span_s)}`)),
         h("td", { class: "right nowrap" }, losses(path)),
         refusing ? h("td", { class: "right figure" }, count(path.refused)) : null,
         COLUMNS.map(([, field]) => h("td", { class: "right nowrap figure" }, duration(path.quantiles[field]))))))));

@@ -4,7 +4,8 @@ import { h, redraw, s } from "./dom.js";
 import { aheadBehind, ago, duration, evidence, local, ppm, signed, utc, words } from "./format.js";
 import { JUDGEMENTS } from "./palette.js";
 import { WIDTH, labels, sharedScale, x } from "./scale.js";
-import { STALE_AFTER_S } from "./clocks.js";
+import { STALE_AFTER_S, isOf } from "./clocks.js";
+import { worstPause } from "./pauses.js";
 import { change, fragment } from "./view.js";
 
 const HEIGHT = 26;
@@ -82,7 +83,7 @@ function row(node, { scale, limit, selected, worst, waited_s }) {
     change({ cluster: node.cluster, node: node.name });
   };
   return h("tr", { "data-judgement": node.judgement, "data-node": node.name, class: selected ? "selected" : null, onclick: goThere },
-    h("th", { scope: "row" },
+    h("th", { scope: "row", title: node.name },
       h("a", { href: fragment({ cluster: node.cluster, node: node.name }), "data-key": `node ${node.key}`, "aria-current": selected ? "true" : null }, node.name),
       node.cluster ? h("span", { class: "muted cluster" }, node.cluster) : null),
     h("td", {}, h("span", { class: "badge", title: meaning },
@@ -105,12 +106,12 @@ function walk(event) {
   event.preventDefault();
 }
 
-/** Draw the table; `worstPauses` maps node names to their worst pause. */
-export function drawFleet(body, clocks, { chosenKey, worstPauses, waited_s, since }) {
+/** Draw the table; `sources` are the checked pauses, or null. */
+export function drawFleet(body, clocks, { chosenKey, sources, waited_s, since }) {
   const limit = clocks.maxOffset_s;
   const scale = sharedScale(clocks.nodes.flatMap((n) => (n.interval === null ? [] : [n.interval])), limit);
   const rows = clocks.nodes.map((node) =>
-    row(node, { scale, limit, waited_s, selected: node.key === chosenKey, worst: worstPauses?.get(node.name) }));
+    row(node, { scale, limit, waited_s, selected: node.key === chosenKey, worst: worstPause((sources ?? []).filter((source) => isOf(source, node))) }));
   redraw(body,
     h("div", { class: "scroll tall", tabindex: "0", role: "region", "aria-label": "Table of nodes", "data-scroll": "fleet", "data-key": "fleet scroll", onkeydown: walk },
       h("table", {},

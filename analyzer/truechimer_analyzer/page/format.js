@@ -77,7 +77,7 @@ export function ppm(value) {
 
 /** A count with thousands separated. */
 export function count(value) {
-  return value === null ? UNKNOWN : Math.round(value).toLocaleString("en-GB").replaceAll(",", " ");
+  return value === null ? UNKNOWN : Math.round(value).toLocaleString("en-GB").replaceAll(",", "\u202f");
 }
 
 /** A small number: 0.4, 22, 1 300. */
@@ -91,7 +91,7 @@ export function plain(value) {
 export function percent(ratio) {
   if (ratio === null) return UNKNOWN;
   if (ratio > 0 && ratio < 1e-5) return "< 0.001 %";
-  return `${significant(ratio * 100, 2)} %`;
+  return `${Number((ratio * 100).toPrecision(2))} %`;
 }
 
 /** Unix seconds as UTC: 20:01:05. */

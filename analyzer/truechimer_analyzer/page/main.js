@@ -3,13 +3,13 @@
 import { ApiError, address, ask } from "./api.js";
 import { byId, h } from "./dom.js";
 import { ago, local, span, utc, words } from "./format.js";
-import { STALE_AFTER_S, chosen, readClocks } from "./clocks.js";
+import { STALE_AFTER_S, chosen, isOf, readClocks } from "./clocks.js";
 import { save } from "./csv.js";
 import { delayRows, drawDelays, forgetDelays, readDelays } from "./delays.js";
 import { drawFleet, fleetRows } from "./fleet.js";
 import { drawHeadline } from "./headline.js";
 import { drawOffset, drawRate, forgetNode } from "./node.js";
-import { drawPauses, forgetPauses, pauseRows, readPauses, worstPauses } from "./pauses.js";
+import { drawPauses, forgetPauses, pauseRows, readPauses, worstPause } from "./pauses.js";
 import { drawServers } from "./servers.js";
 import { drawTimeouts, readTimeouts, timeoutRows, timeoutsNote } from "./timeouts.js";
 import { Live } from "./live.js";
@@ -68,7 +68,7 @@ async function refresh() {
 }
 
 function detail(name, since) {
-  return { rtt: { since, curve: 1 }, pauses: { since, timeline: 1 }, timeouts: { since } }[name];
+  return { rtt: { since, histogram: "true" }, pauses: { since }, timeouts: { since } }[name];
 }
 
 function seriesOptions(options, node, since) {
@@ -101,13 +101,12 @@ function links(section, title, urls, csvFile) {
 
 function drawClockSections(clocks, sources) {
   const node = chosen(clocks, view);
-  const worst = sources && worstPauses(sources);
-  const top = sources && [...worst.values()].filter((w) => w.duration_s !== null).sort((a, b) => b.duration_s - a.duration_s)[0];
-  drawHeadline(clocks, top, waited("clocks"));
+  const worst = worstPause(sources ?? []);
+  drawHeadline(clocks, worst?.duration_s ? worst : undefined, waited("clocks"));
   byId("fleet").hidden = clocks.nodes.length === 0;
   byId("fleet-note").textContent = clocks.asOf === null ? "" : `as of ${utc(clocks.asOf)}`;
   byId("fleet-note").title = local(clocks.asOf);
-  drawFleet(byId("fleet").querySelector(".body"), clocks, { chosenKey: node?.key, worstPauses: worst, waited_s: waited("clocks"), since: view.since });
+  drawFleet(byId("fleet").querySelector(".body"), clocks, { chosenKey: node?.key, sources, waited_s: waited("clocks"), since: view.since });
   links("fleet", "Fleet", [["JSON", address("clocks", { since: view.since })]], () => fleetRows(presentClocks()));
   drawNode(clocks, node);
   return node;
@@ -140,7 +139,7 @@ function drawNode(clocks, node) {
 }
 
 function scoped(items, node) {
-  return view.scope === "fleet" || node === undefined ? items : items.filter((item) => item.node === node.name);
+  return view.scope === "fleet" || node === undefined ? items : items.filter((item) => isOf(item, node));
 }
 
 function scopeNote(section, node, note) {

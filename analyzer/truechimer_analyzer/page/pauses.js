@@ -21,6 +21,7 @@ function pause(item) {
 /** The document's sources, checked. */
 export function readPauses(document) {
   return list(document?.sources).map((item) => ({
+    cluster: text(item.cluster, ""),
     node: text(item.node),
     source: text(item.source),
     runtime: text(item.runtime, ""),
@@ -38,15 +39,13 @@ export function readPauses(document) {
   }));
 }
 
-/** Node name → {duration_s, cause} of its worst pause; duration null when it was watched and had none. */
-export function worstPauses(sources) {
-  const worst = new Map();
-  for (const source of sources) {
+/** {node, duration_s, cause} of the sources' worst pause; duration null when they had none, undefined when there are none. */
+export function worstPause(sources) {
+  const found = sources.map((source) => {
     const top = source.longest[0];
-    const found = { node: source.node, duration_s: source.count === 0 ? null : (top?.duration_s ?? source.max_s), cause: top?.cause ?? "unknown" };
-    if ((worst.get(source.node)?.duration_s ?? -1) < (found.duration_s ?? 0)) worst.set(source.node, found);
-  }
-  return worst;
+    return { node: source.node, duration_s: source.count === 0 ? null : (top?.duration_s ?? source.max_s), cause: top?.cause ?? "unknown" };
+  });
+  return found.sort((a, b) => (b.duration_s ?? -1) - (a.duration_s ?? -1))[0];
 }
 
 function mark(cause) {
@@ -146,8 +145,8 @@ function table(sources, alone) {
       h("thead", {}, h("tr", {}, headings.map((name, i) => name && h("th", { scope: "col", class: i > 1 && i !== 7 ? "right" : null }, name)))),
       h("tbody", {}, sources.map((source) => h("tr", {},
         alone ? null : h("td", {}, source.node),
-        h("th", { scope: "row" }, source.source, source.runtime && source.runtime !== source.source ? h("span", { class: "muted" }, ` ${source.runtime}`) : null,
-          source.residual_s === null ? null : h("span", { class: "muted reason", title: "lateness below the threshold, 99.9th percentile" }, `else ≤ ${duration(source.residual_s)}`)),
+        h("th", { scope: "row", title: source.source }, source.source, source.runtime && source.runtime !== source.source ? h("span", { class: "muted" }, ` ${source.runtime}`) : null,
+          source.residual_s === null ? null : h("span", { class: "muted reason", title: "a request that arrives at a random moment waits no longer than this for pauses, 99.9 % of the time" }, `waits ≤ ${duration(source.residual_s)}`)),
         h("td", { class: "right nowrap figure" }, span(source.observed_s)),
         h("td", { class: "right figure" }, count(source.count)),
         h("td", { class: "right figure" }, source.perHour === null ? "–" : count(source.perHour)),

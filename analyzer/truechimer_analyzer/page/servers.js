@@ -41,7 +41,7 @@ export function drawServers(container, node) {
           h("th", { scope: "col" }, "Server"), h("th", { scope: "col" }, "Verdict"), h("th", { scope: "col", class: "bar-cell" }, labels(scale, false)),
           h("th", { scope: "col", class: "right" }, "Delay"))),
         h("tbody", {}, servers.map((server) => h("tr", { "data-verdict": server.verdict },
-          h("th", { scope: "row" }, server.name, server.stratum === null ? null : h("span", { class: "muted" }, ` stratum ${server.stratum}`)),
+          h("th", { scope: "row", title: server.name }, server.name, server.stratum === null ? null : h("span", { class: "muted" }, ` stratum ${server.stratum}`)),
           h("td", {}, h("span", { class: `verdict ${server.verdict}` }, h("span", { "aria-hidden": "true" }, `${Object.hasOwn(SIGNS, server.verdict) ? SIGNS[server.verdict] : "–"} `), words(server.verdict)),
             server.reason && server.reason !== "none" && server.reason !== server.verdict ? h("span", { class: "muted reason" }, words(server.reason)) : null),
           h("td", { class: "bar-cell" }, picture(server, node, scale)),
