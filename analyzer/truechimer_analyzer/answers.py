@@ -41,7 +41,11 @@ def answer(
         "from": iso(question.window.since_ns),
         "window_s": question.window.length_s,
     }
-    return {**head, **_ANSWERS[command](reader, question, limits or LimitsConfig())}
+    try:
+        return {**head, **_ANSWERS[command](reader, question, limits or LimitsConfig())}
+    except timeouts.TimeoutsRefused as refused:
+        refused.document = {**head, **refused.document}
+        raise
 
 
 class _Reader:

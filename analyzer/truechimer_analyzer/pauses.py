@@ -105,14 +105,7 @@ def _source(
         "worst_lateness_s": number(np.nanmax(latenesses)) if np.isfinite(latenesses).any() else None,
         "causes": _causes(pauses.tags["cause"][rows]),
         "longest": [_pause(pauses, int(row)) for row in by_length],
-        "timeline": [
-            {
-                "at": iso(int(pauses.time_ns[row])),
-                "duration_s": float(pauses.fields["duration_seconds"][row]),
-                "cause": str(pauses.tags["cause"][row]),
-            }
-            for row in rows[-TIMELINE:]
-        ],
+        "timeline": [_pause(pauses, int(row)) for row in rows[-TIMELINE:]],
     }
 
 

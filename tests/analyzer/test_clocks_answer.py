@@ -47,6 +47,10 @@ def test_an_empty_store_is_an_answer() -> None:
     }
 
 
+def test_the_answer_says_what_it_judged_against() -> None:
+    assert clocks([], 0)["limits"] == {"max_offset_s": 0.05, "max_frequency_ppm": 100}
+
+
 def test_a_sound_clock_is_ok_and_its_interval_a_little_wider_than_when_sent() -> None:
     found = node([*steady(300), made.bound(300, -0.001, 0.002), made.server(299, "10.0.0.1")], 305)
     assert (found["state"], found["judgement"], found["flags"]) == ("ok", "proven_within", [])

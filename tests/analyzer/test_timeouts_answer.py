@@ -63,6 +63,7 @@ def test_a_target_beyond_the_evidence_is_refused_with_the_time_it_needs() -> Non
         ask(hour())
     document = refused.value.document
     json.dumps(document, allow_nan=False)
+    assert document["window_s"] == 30 * 86_400
     request = document["uses"][0]
     assert request["timeout_s"] is None
     needed = 3 * document["evidence"]["mean_cluster"] * 30 * 86_400 - HOUR
