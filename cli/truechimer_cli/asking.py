@@ -102,7 +102,7 @@ def need_analyzer() -> None:
     if missing := missing_analyzer_modules():
         raise UserError(
             f"this needs the analyzer, and {', '.join(missing)} is not installed",
-            hint="pip install 'truechimer[analyzer]'",
+            hint="install it: pip install 'truechimer[analyzer]'",
         )
 
 
@@ -131,9 +131,11 @@ def _get(url: str, timeout_s: float, token: str | None) -> tuple[int, bytes]:
     """Status and body. Raises NothingThere when nobody answers, UserError for what is no URL."""
     try:
         request = urllib.request.Request(url, headers={"Accept": "application/json"})  # noqa: S310 - http(s) only
-        host = request.host.rpartition(":")[0].strip("[]") or request.host
+        host = urlsplit(url).hostname
     except ValueError as error:
         raise UserError(f"{url!r} is no address: {error}") from error
+    if host is None:
+        raise UserError(f"{url!r} is no address: it has no host")
     if token:
         request.add_unredirected_header("Authorization", f"Bearer {token}")
     # A proxy of the environment is for the outside: never for this host's own analyzer.

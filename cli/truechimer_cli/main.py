@@ -119,8 +119,8 @@ def _complain(words: Sequence[str], message: str, hint: str | None) -> None:
 
 def as_sentences(message: str, hint: str | None) -> str:
     """What happened, then what to do about it."""
-    ending = "" if message.endswith((".", "?", "!")) else "."
-    return f"{message}{ending} {hint[0].upper()}{hint[1:]}." if hint else message + ending
+    parts = [message, f"{hint[0].upper()}{hint[1:]}"] if hint else [message]
+    return " ".join(part if part.endswith((".", "?", "!")) else f"{part}." for part in parts)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""A stand-in for the analyzer: PYTHONPATH puts it before the real one."""

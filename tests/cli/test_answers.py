@@ -1,0 +1,305 @@
+"""The answering commands: which store is asked, how, what is printed, and the exit code."""
+
+import http.server
+import json
+import threading
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+
+from truechimer_cli import asking
+from truechimer_cli.main import run
+from truechimer_cli.upping.folder import Folder
+
+CLOCKS = {
+    "as_of": "2026-11-22T22:00:00Z",
+    "window_s": 3600,
+    "nodes": [
+        {
+            "cluster": "prod",
+            "node": "db-1[bold]",
+            "state": "ok",
+            "judgement": "proven_within",
+            "offset_s": 6.4e-05,
+            "lower_s": -0.000211,
+            "upper_s": 0.00034,
+            "frequency_ppm": 12.1,
+            "frequency_lower_ppm": 11.8,
+            "frequency_upper_ppm": 12.5,
+            "status": "synchronized",
+            "flags": [{"flag": "stepped", "since": "2026-11-22T21:59:00Z", "evidence": {"size_s": -0.5}}],
+            "servers": [{"server": "10.0.0.1", "verdict": "selected", "lower_s": None, "upper_s": 0.001}],
+            "last_seen_s": 2.1,
+        }
+    ],
+    "summary": {"nodes": 1, "proven_within": 1, "unproven": 0, "proven_beyond": 0},
+}
+BAD_CLOCKS = CLOCKS | {"nodes": [CLOCKS["nodes"][0] | {"state": "offset", "judgement": "proven_beyond"}]}
+RTT = {
+    "paths": [
+        {
+            "node": "a",
+            "peer": "b",
+            "via": "tcp",
+            "count": 10,
+            "lost": 1,
+            "refused": 0,
+            "min_s": 0.001,
+            "p50_s": 0.002,
+            "p90_s": 0.003,
+            "p99_s": 0.0301,
+            "p999_s": None,
+            "max_s": 1.5,
+            "span_s": 3600.0,
+        }
+    ]
+}
+PAUSES = {
+    "sources": [
+        {
+            "node": "a",
+            "source": "host",
+            "runtime": "host",
+            "observed_s": 3600.0,
+            "count": 2,
+            "total_s": 0.1,
+            "per_hour": 2.0,
+            "p50_s": 0.05,
+            "p99_s": None,
+            "max_s": 0.06,
+            "residual_p999_s": None,
+            "causes": {"stopped": 2},
+            "longest": [
+                {
+                    "at": "2026-11-22T21:00:00Z",
+                    "duration_s": 0.06,
+                    "cause": "stopped",
+                    "confidence": 0.98,
+                    "evidence": {"steal_s": 0.0},
+                }
+            ],
+        }
+    ]
+}
+USE = {
+    "use": "request",
+    "timeout_s": 1.2,
+    "false_per_month": {"estimate": 0.4, "upper": 1.0},
+    "detection_s": {"min": 1.2, "mean": 1.2, "max": 1.2},
+    "binding": "path:a>b",
+    "basis": "empirical",
+    "refused": None,
+}
+REFUSED = USE | {
+    "timeout_s": None,
+    "refused": {"reason": "too few samples", "needed_s": 111600},
+    "strictest_supported": {"timeout_s": 0.9, "false_per_month": 150},
+}
+TIMEOUTS = {
+    "evidence": {"paths": 6, "samples": 518400, "span_s": 86400},
+    "uses": [USE, REFUSED],
+    "frontier": [],
+}
+
+
+@pytest.fixture
+def analyzer():
+    """An HTTP server that answers every command with what the test puts into `answers`."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            server.asked.append((self.path, self.headers.get("Authorization")))
+            status, body = server.answers.get(urlsplit(self.path).path, (404, b"what?"))
+            body = body if isinstance(body, bytes) else json.dumps(body).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.asked, server.answers = [], {"/healthz": (200, b"ok")}
+    server.url = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def answer(analyzer, command, document, *options, status=200):
+    analyzer.answers[f"/api/v1/{command}"] = (status, document)
+    return run([command, "--store", analyzer.url, *options])
+
+
+@pytest.mark.parametrize(
+    ("command", "document", "words"),
+    [
+        ("clocks", CLOCKS, ["db-1[bold]", "64.0 µs", "−211 µs", "stepped", "size_s −500 ms", "10.0.0.1"]),
+        ("rtt", RTT, ["a", "b", "30.1 ms", "1.50 s", "–"]),
+        ("pauses", PAUSES, ["2× stopped", "60.0 ms", "98%"]),
+        ("timeouts", TIMEOUTS, ["1.20 s", "refused", "too few samples", "31.0 h", "518 400"]),
+    ],
+)
+def test_tables_are_for_people_and_json_is_the_document(analyzer, capsys, command, document, words):
+    assert answer(analyzer, command, document) == 0
+    told = capsys.readouterr().out
+    for word in words:
+        assert word in told
+    assert answer(analyzer, command, document, "--json") == 0
+    assert json.loads(capsys.readouterr().out) == document
+
+
+def test_options_become_the_query_and_the_token_a_header(analyzer, monkeypatch, tmp_path):
+    (tmp_path / "token").write_text("s3cret\n")
+    monkeypatch.setenv("TRUECHIMER_TOKEN_FILE", str(tmp_path / "token"))
+    options = ["--from", "2026-11-22T00:00:00Z", "--to", "2026-11-23", "--cluster", "a b", "--node", "n&m"]
+    more = ["--false-per-month", "1", "--detect-within", "5s", "--rate", "2"]
+    assert answer(analyzer, "timeouts", TIMEOUTS, *options, *more) == 0
+    path, header = analyzer.asked[-1]
+    assert header == "Bearer s3cret"
+    assert dict(parse_qsl(urlsplit(path).query)) == {
+        "from": "2026-11-22T00:00:00Z", "to": "2026-11-23", "cluster": "a b", "node": "n&m",
+        "false_per_month": "1", "detect_within": "5s", "rate": "2",
+    }  # fmt: skip
+
+
+def test_check_turns_bad_news_into_exit_1(analyzer, capsys):
+    assert answer(analyzer, "clocks", BAD_CLOCKS) == 0
+    assert answer(analyzer, "clocks", BAD_CLOCKS, "--check", "--json") == 1
+    assert answer(analyzer, "clocks", CLOCKS, "--check") == 0
+    dead = {"paths": [RTT["paths"][0] | {"p50_s": None}]}
+    assert answer(analyzer, "rtt", dead, "--check") == 1
+    assert answer(analyzer, "rtt", RTT, "--check") == 0
+
+
+def test_an_empty_answer_is_exit_4_and_says_so(analyzer, capsys):
+    assert answer(analyzer, "clocks", CLOCKS | {"nodes": []}, "--json") == 4
+    told = capsys.readouterr()
+    assert json.loads(told.out)["nodes"] == []
+    assert "too little data" in told.err
+
+
+def test_timeouts_that_are_all_refused_are_exit_4_with_the_reasons_printed(analyzer, capsys):
+    refused = TIMEOUTS | {"uses": [REFUSED], "error": "all of it is refused"}
+    assert answer(analyzer, "timeouts", refused, status=422) == 4
+    told = capsys.readouterr()
+    assert "too few samples" in told.out
+    assert "31.0 h more" in told.err
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "code", "said"),
+    [
+        (400, {"error": "no cluster 'x'", "hint": "there is prod"}, 2, "There is prod."),
+        (401, {"error": "a token is needed", "hint": None}, 2, "TRUECHIMER_TOKEN_FILE"),
+        (422, {"error": "3 samples", "hint": "wait 60 s"}, 4, "Wait 60 s."),
+        (500, {"error": "the store failed", "hint": None}, 3, "the store failed"),
+        (200, b"<html>", 3, "is that a truechimer analyzer"),
+        (404, b"nothing", 3, "404"),
+        (200, b"[1]", 3, "truechimer"),
+    ],
+)
+def test_what_the_analyzer_refuses_keeps_its_words_and_gets_an_exit_code(
+    analyzer, capsys, status, body, code, said
+):
+    assert answer(analyzer, "clocks", body, status=status) == code
+    told = capsys.readouterr()
+    assert said.lower() in told.err.lower()
+    assert told.out == ""
+
+
+@pytest.mark.parametrize(
+    ("store", "code", "said"),
+    [
+        ("http://127.0.0.1:1", 3, "refused"),
+        ("http://", 2, "no address"),
+        ("http://me:hunter2@127.0.0.1:1", 2, "TRUECHIMER_TOKEN_FILE"),
+        ("influxdb://h/db", 2, "not built yet"),
+        ("prometheus+https://h", 2, "not built yet"),
+        ("embedded:/no/such/folder", 3, "no such folder"),
+        ("/var/lib", 2, "is no store"),
+    ],
+)
+def test_stores_that_cannot_be_asked(capsys, store, code, said):
+    assert run(["clocks", "--store", store]) == code
+    told = capsys.readouterr().err
+    assert said in told
+    assert "hunter2" not in told
+
+
+def test_the_default_store_is_an_analyzer_then_ups_folder_then_the_systems(analyzer, monkeypatch, tmp_path):
+    monkeypatch.setattr(asking, "LOCAL_ANALYZER", analyzer.url)
+    monkeypatch.setattr(asking, "SYSTEM_STORE", tmp_path / "system")
+    monkeypatch.setenv("TRUECHIMER_DATA_DIR", str(tmp_path / "data"))
+    assert asking.default_store() == analyzer.url
+    monkeypatch.setattr(asking, "LOCAL_ANALYZER", "http://127.0.0.1:1")
+    folder = Folder(tmp_path / "data")
+    folder.hold()
+    folder.tell("http://127.0.0.1:4711")
+    assert asking.default_store() == "http://127.0.0.1:4711"
+    folder.release()
+    (tmp_path / "system").mkdir()
+    (tmp_path / "system" / "store").write_text("")
+    assert asking.default_store() == f"embedded:{tmp_path}/system"
+    (folder.analyzer / "store").write_text("")
+    assert asking.default_store() == f"embedded:{folder.analyzer}"
+
+
+def test_no_store_at_all_is_exit_3_with_what_was_tried(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(asking, "LOCAL_ANALYZER", "http://127.0.0.1:1")
+    monkeypatch.setattr(asking, "SYSTEM_STORE", tmp_path / "system")
+    monkeypatch.setenv("TRUECHIMER_DATA_DIR", str(tmp_path / "data"))
+    assert run(["pauses"]) == 3
+    told = capsys.readouterr().err
+    assert "http://127.0.0.1:1" in told
+    assert "truechimer up" in told
+
+
+def test_without_the_analyzer_extra_a_folder_cannot_be_read(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(asking, "ANALYZER_MODULES", ("no_such_module_of_ours",))
+    assert run(["clocks", "--store", f"embedded:{tmp_path}"]) == 2
+    assert "pip install 'truechimer[analyzer]'" in capsys.readouterr().err
+
+
+def test_reports_go_to_stdout_or_a_file(analyzer, capsys, tmp_path):
+    document = {"markdown": "# Report\n"}
+    assert answer(analyzer, "report", document) == 0
+    assert answer(analyzer, "report", document, "--md", "-") == 0
+    assert capsys.readouterr().out == "# Report\n" * 2
+    assert answer(analyzer, "report", document, "--md", str(tmp_path / "out.md")) == 0
+    assert (tmp_path / "out.md").read_text() == "# Report\n"
+    assert answer(analyzer, "report", document, "--md", str(tmp_path / "no" / "out.md")) == 2
+    assert answer(analyzer, "report", document, "--json") == 0
+    assert json.loads(capsys.readouterr().out) == document
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["report", "--html", "x"],
+        ["timeouts", "--product", "etcd"],
+        ["timeouts", "--current", "x"],
+    ],
+)
+def test_what_is_not_built_yet_says_so(words, capsys):
+    assert run(words) == 2
+    assert "not built yet" in capsys.readouterr().err
+
+
+def test_since_and_from_exclude_each_other(capsys):
+    assert run(["clocks", "--since", "1h", "--from", "2026-01-01"]) == 2
+
+
+def test_a_token_file_that_cannot_be_read_is_said_without_its_content(
+    analyzer, monkeypatch, tmp_path, capsys
+):
+    monkeypatch.setenv("TRUECHIMER_TOKEN_FILE", str(tmp_path / "none"))
+    assert answer(analyzer, "clocks", CLOCKS) == 2
+    (tmp_path / "token").write_text("two\nlines of hunter2")
+    monkeypatch.setenv("TRUECHIMER_TOKEN_FILE", str(tmp_path / "token"))
+    assert answer(analyzer, "clocks", CLOCKS) == 2
+    assert "hunter2" not in capsys.readouterr().err
