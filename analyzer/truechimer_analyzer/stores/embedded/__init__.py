@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_LONGEST_END_S = 10.0
+
 # ruff: noqa: S608 - names come from the declared measurements, values only as parameters
 
 
@@ -48,7 +50,9 @@ class EmbeddedStore:
 
     def __init__(self, database: Database, clocks: Clocks) -> None:
         self._database = database
-        self._cursors = threading.Lock()
+        self._cursors = threading.Condition()
+        self._open: set[duckdb.DuckDBPyConnection] = set()
+        self._closing = False
         with self._query() as cursor:
             self._present = present_columns(cursor)
             last_ns = self._last_arrival_ns(cursor)
@@ -234,9 +238,14 @@ class EmbeddedStore:
         self._changing().listeners.append(listener)
 
     def close(self) -> None:
-        """Commit what waits, and let go of the file."""
+        """Commit what waits, break off queries that still run, and let go of the file."""
         if self._writer is not None:
             self._writer.close()
+        with self._cursors:
+            self._closing = True
+            for cursor in self._open:
+                cursor.interrupt()
+            self._cursors.wait_for(lambda: not self._open, timeout=_LONGEST_END_S)
         self._database.close()
 
     def _changing(self) -> Writer:
@@ -249,11 +258,17 @@ class EmbeddedStore:
         """A connection of one's own to the same database: queries and commits do not wait for each other."""
         try:
             with self._cursors:
+                if self._closing:
+                    raise StoreFailed("the store is closing")
                 cursor = self._database.connection.cursor()
+                self._open.add(cursor)
             try:
                 yield cursor
             finally:
                 cursor.close()
+                with self._cursors:
+                    self._open.discard(cursor)
+                    self._cursors.notify_all()
         except duckdb.Error as error:
             raise StoreFailed(f"the store cannot answer: {str(error).strip().splitlines()[0]}") from error
 

@@ -1,0 +1,1 @@
+"""What machines and people reach over HTTP: writes, answers, series, events, health, metrics, the page."""
