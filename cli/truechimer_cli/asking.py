@@ -28,6 +28,8 @@ ANALYZER_MODULES = ("numpy", "duckdb", "starlette", "uvicorn", "scipy", "apsched
 _PROBE_TIMEOUT_S = 1.0
 _ANSWER_TIMEOUT_S = 120.0
 _LARGEST_ANSWER = 256 << 20
+_NOT_ENOUGH = 422
+_BUSY = 429
 _UNBUILT = ("influxdb", "prometheus")
 
 
@@ -87,8 +89,12 @@ def ask_http(base: str, command: str, options: Mapping[str, str]) -> Document:
     url = f"{base.rstrip('/')}/api/v1/{quote(command)}{query}"
     status, body = _get(url, _ANSWER_TIMEOUT_S, _token())
     document = _document(body)
-    if document is not None and (status == 200 or "uses" in document):
+    if status == 200 and document is not None:
         return document
+    if status == _NOT_ENOUGH and document is not None and isinstance(document.get("document"), dict):
+        # A refusal with its reasons is an answer too; the command gives it its exit code.
+        refused: Document = document["document"]
+        return refused
     raise _refusal(base, status, document)
 
 
@@ -194,11 +200,11 @@ def _refusal(base: str, status: int, document: Document | None) -> TruechimerErr
             f"{base} refused: {message}",
             hint=hint or f"put a token with scope read into a file: {TOKEN_VARIABLE}",
         )
-    if status in {409, 422, 425}:
+    if status == _NOT_ENOUGH:
         return NotEnough(message, hint=hint)
-    if 400 <= status < 500 and document is not None:
+    if 400 <= status < 500 and status != _BUSY and document is not None:
         return UserError(message, hint=hint)
-    if status >= 500 and document is not None:
+    if (status >= 500 or status == _BUSY) and document is not None:
         return NothingThere(f"{base} failed: {message}", hint=hint)
     return NoAnalyzer(f"asking {base}: {message}", hint="is that a truechimer analyzer?")
 

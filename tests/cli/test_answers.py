@@ -184,7 +184,7 @@ def test_an_empty_answer_is_exit_4_and_says_so(analyzer, capsys):
 
 
 def test_timeouts_that_are_all_refused_are_exit_4_with_the_reasons_printed(analyzer, capsys):
-    refused = TIMEOUTS | {"uses": [REFUSED], "error": "all of it is refused"}
+    refused = {"error": "all of it", "hint": None, "document": TIMEOUTS | {"uses": [REFUSED]}}
     assert answer(analyzer, "timeouts", refused, status=422) == 4
     told = capsys.readouterr()
     assert "too few samples" in told.out
@@ -197,6 +197,7 @@ def test_timeouts_that_are_all_refused_are_exit_4_with_the_reasons_printed(analy
         (400, {"error": "no cluster 'x'", "hint": "there is prod"}, 2, "There is prod."),
         (401, {"error": "a token is needed", "hint": None}, 2, "TRUECHIMER_TOKEN_FILE"),
         (422, {"error": "3 samples", "hint": "wait 60 s"}, 4, "Wait 60 s."),
+        (429, {"error": "busy", "hint": "try again"}, 3, "Try again."),
         (500, {"error": "the store failed", "hint": None}, 3, "the store failed"),
         (200, b"<html>", 3, "is that a truechimer analyzer"),
         (404, b"nothing", 3, "404"),

@@ -217,9 +217,8 @@ def test_a_daemon_that_will_not_end_is_killed(tmp_path, monkeypatch):
     monkeypatch.setenv("FAKE_ANALYZER", "stubborn")
     (tmp_path / "analyzer").mkdir()
     config = tmp_path / "a.toml"
-    config.write_text(
-        f'[server]\nlisten = "127.0.0.1:0"\n[store]\naddress = {json.dumps(f"embedded:{tmp_path}/analyzer")}\n'
-    )
+    address = json.dumps(f"embedded:{tmp_path}/analyzer")
+    config.write_text(f'[server]\nlisten = "127.0.0.1:0"\n[store]\naddress = {address}\n')
     child = Child(
         "analyzer", ["-m", "truechimer_analyzer", "--config", str(config)], tmp_path / "log", verbose=False
     )

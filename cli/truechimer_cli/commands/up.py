@@ -158,8 +158,7 @@ def _need_alive(child: Child) -> None:
     how = f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
     said = child.last_lines()
     raise DaemonEnded(
-        f"the {child.name} {how}" + (f"; it said last:\n{said}\n" if said else ""),
-        hint=f"its log is {child.log}",
+        f"the {child.name} {how}; its log is {child.log}" + (f". It said last:\n{said}" if said else "")
     )
 
 
