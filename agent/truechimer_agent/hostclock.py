@@ -51,10 +51,10 @@ class HostClock:
     def begin_epoch(self) -> None:
         """RAW cannot be trusted across what just happened: what was measured in S is void."""
         self._steady = self._steady.next_epoch()
-        if self._path is not None:
-            keep_steady_clock(self._path, self._steady, self._boot_id)
         for react in self._on_epoch:
             react()
+        if self._path is not None:
+            keep_steady_clock(self._path, self._steady, self._boot_id, self.clocks.read())
 
     def stepped(self) -> None:
         """W was seen to step: what is published of UTC − W must be said anew."""

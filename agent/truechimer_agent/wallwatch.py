@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 STEP_NS = 10_000
 """Smaller steps are left out: they are within what a slew does in a millisecond."""
 SUSPEND_NS = 1_000_000
+FASTEST_W = 1.101
+"""The kernel's clocks against RAW at most: widths are in RAW."""
 SLEW_PPM = 600.0
 """Past the 500 ppm that the kernel's frequency word allows, somebody slews on purpose."""
 _SLEW_OVER_NS = 900_000_000
@@ -46,10 +48,14 @@ class WallSummary:
 
 
 class WallWatch:
-    """Takes readings in order; says at once what happened between two of them."""
+    """Takes readings in order; says at once what happened between two of them.
+
+    W − BOOTTIME and BOOTTIME − MONOTONIC stand still without events, so each reading is compared with the
+    tightest one since the last event: a step that hides in one wide reading is found by the next.
+    """
 
     def __init__(self, steady: SteadyClock, reading: Reading) -> None:
-        self._last = reading
+        self._last = self._reference = reading
         self._slew_from = reading
         self._slewed_ns = 0
         self._begin(steady, reading)
@@ -62,17 +68,19 @@ class WallWatch:
 
     def feed(self, reading: Reading) -> list[ClockEvent]:
         """Compare a reading with the one before; what happened in between, suspends first."""
-        last, self._last = self._last, reading
-        noise_ns = reading.width_ns + last.width_ns
+        self._last, known = reading, self._reference
+        noise_ns = round((reading.width_ns + known.width_ns) * FASTEST_W)
         events = []
-        slept_ns = reading.suspended_ns - last.suspended_ns
+        slept_ns = reading.suspended_ns - known.suspended_ns
         if abs(slept_ns) > SUSPEND_NS + noise_ns:
             events.append(self._event(EventKind.SUSPEND, slept_ns, reading))
             self._stepped_ns += slept_ns
-        stepped_ns = (reading.wall_ns - reading.boot_ns) - (last.wall_ns - last.boot_ns)
+        stepped_ns = (reading.wall_ns - reading.boot_ns) - (known.wall_ns - known.boot_ns)
         if abs(stepped_ns) > STEP_NS + noise_ns:
             events.append(self._event(EventKind.STEP, stepped_ns, reading))
             self._stepped_ns += stepped_ns
+        if events or reading.width_ns < known.width_ns:
+            self._reference = reading
         d_ns = self._steady.wall_minus_steady_ns(reading)
         self._least_ns = min(self._least_ns, d_ns)
         self._greatest_ns = max(self._greatest_ns, d_ns)

@@ -18,6 +18,7 @@ from typing import Protocol
 from truechimer.errors import TruechimerError
 
 NS = 1_000_000_000
+_SUSPEND_NS = 1_000_000
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -139,7 +140,11 @@ def open_steady_clock(path: Path | None, reading: Reading, boot: str) -> SteadyC
         return SteadyClock(reading.wall_ns - reading.raw_ns, 1)
     kept = _read_kept(path)
     if kept is not None and kept.boot_id == boot:
-        return kept.steady
+        if abs(reading.suspended_ns - kept.suspended_ns) <= _SUSPEND_NS + reading.width_ns:
+            return kept.steady
+        steady = kept.steady.next_epoch()
+        keep_steady_clock(path, steady, boot, reading)
+        return steady
     if kept is not None:
         epoch = kept.steady.epoch + 1
     elif path.exists():
@@ -147,13 +152,23 @@ def open_steady_clock(path: Path | None, reading: Reading, boot: str) -> SteadyC
     else:
         epoch = 1
     steady = SteadyClock(reading.wall_ns - reading.raw_ns, epoch)
-    keep_steady_clock(path, steady, boot)
+    keep_steady_clock(path, steady, boot, reading)
     return steady
 
 
-def keep_steady_clock(path: Path, steady: SteadyClock, boot: str) -> None:
-    """Write anchor and epoch so that a restart in this boot goes on with them; atomic and durable."""
-    text = json.dumps({"boot_id": boot, "anchor_ns": steady.anchor_ns, "epoch": steady.epoch})
+def keep_steady_clock(path: Path, steady: SteadyClock, boot: str, reading: Reading) -> None:
+    """Write anchor and epoch so that a restart in this boot goes on with them; atomic and durable.
+
+    The time asleep is kept too: a sleep while nobody was watching begins a new epoch.
+    """
+    text = json.dumps(
+        {
+            "boot_id": boot,
+            "anchor_ns": steady.anchor_ns,
+            "epoch": steady.epoch,
+            "suspended_ns": reading.suspended_ns,
+        }
+    )
     fresh = path.with_name(path.name + ".new")
     try:
         with fresh.open("w") as file:
@@ -172,11 +187,16 @@ def keep_steady_clock(path: Path, steady: SteadyClock, boot: str) -> None:
 class _Kept:
     boot_id: str
     steady: SteadyClock
+    suspended_ns: int
 
 
 def _read_kept(path: Path) -> _Kept | None:
     try:
         kept = json.loads(path.read_text())
-        return _Kept(str(kept["boot_id"]), SteadyClock(int(kept["anchor_ns"]), int(kept["epoch"])))
+        return _Kept(
+            str(kept["boot_id"]),
+            SteadyClock(int(kept["anchor_ns"]), int(kept["epoch"])),
+            int(kept["suspended_ns"]),
+        )
     except (OSError, ValueError, KeyError, TypeError):
         return None

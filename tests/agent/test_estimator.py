@@ -134,10 +134,59 @@ def test_silent_servers_count_against_the_majority():
     assert bound.reason is BoundReason.SOURCES_BLOCKED
 
 
+@pytest.mark.parametrize("liar_ms", [-10, 10])
+def test_a_liar_gains_nothing_from_a_silent_server(liar_ms):
+    """Two of three answer and overlap: both may be needed for a majority, but either may lie."""
+    estimator = _estimator("honest", "liar", "silent")
+    _answer(estimator, "honest", 0, half_ns=15_000_000)
+    bound = _answer(estimator, "liar", liar_ms * 1_000_000, half_ns=500_000)
+    assert bound.status is BoundStatus.SYNCHRONIZED
+    assert bound.interval.lower_ns <= 0 <= bound.interval.upper_ns
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_the_truth_is_contained_while_servers_come_and_go(seed):
+    """Lying servers up to the tolerated number, any of the others silent at any time."""
+    rng = random.Random(1000 + seed)
+    count = rng.randint(3, 7)
+    liars = rng.randint(1, largest_minority(count))
+    servers = [Server(f"s{number}") for number in range(count)]
+    for server in servers[:liars]:
+        server.lie_ns = rng.choice((-1, 1)) * rng.randint(200_000, 8_000_000)
+        server.drift_ppm = rng.choice((0.0, rng.uniform(-40, 40)))
+    simulation = Simulation(rng, servers, frequency_ppm=rng.uniform(-100, 100))
+    for _ in range(60):
+        for server in servers:
+            server.silent = rng.random() < 0.3
+        bound = simulation.round(burst=rng.choice((1, 4)), interval_ns=rng.choice((16, 64)) * SECOND)
+        assert bound.interval is None or simulation.contains_truth(bound), (seed, bound)
+
+
+def test_as_many_tolerated_as_there_are_proves_nothing():
+    """A tolerance that was meant for three servers does not let the last one speak alone."""
+    assert _answer(_estimator("only", tolerated=1), "only", 5).interval is None
+
+
+def test_an_older_instant_is_answered_for_the_newest_exchange():
+    """Replies taken out of order do not make a bound that was never aged."""
+    estimator = _estimator("a")
+    _answer(estimator, "a", 0, at_ns=S0 + SECOND)
+    assert estimator.at(S0).steady_ns == S0 + SECOND + 2_000_000
+
+
+def test_refusals_must_be_in_a_row():
+    """A server that merely lost a packet in between is not dead."""
+    source = _estimator("a").sources["a"]
+    for number in range(20):
+        source.polled(answered=False, no_service=number % 5 != 0)
+    assert not source.is_dead
+
+
 def test_a_server_proven_dead_is_no_longer_counted():
     """Eight refusals in a row: three of four configured remain, and two of those are a majority."""
     estimator = _estimator("a", "b", "c", "dead")
     for _ in range(8):
+        estimator.sources["dead"].polled(answered=False, no_service=True)
         estimator.failure("dead", Failure(NtpOutcome.REFUSED, ServerReason.UNREACHABLE))
     estimator.sources["c"].polled(answered=False)
     _answer(estimator, "a", 0)

@@ -130,19 +130,23 @@ STEADY = SteadyClock(T0, 1)
 
 
 def test_the_kernels_stamp_is_used_and_never_reads_early():
-    """The stamp is in W; S by the smaller W − S, so that it is no earlier than the true arrival."""
+    """The stamp is in W, which may be slewed by a tenth: a tenth of the way to user space is the price."""
     before, after = _reading(0), _reading(1_000_000)
     sent_ns, true_ns = STEADY.at(50), STEADY.at(600_000)
     found_ns = arrival_ns(STEADY, before, after, sent_ns, T0 + 600_000)
-    assert true_ns <= found_ns <= true_ns + 200
+    assert true_ns <= found_ns <= true_ns + 400 + 40_000
 
 
-@given(slew_ns=st.integers(-80_000, 80_000), at=st.integers(1, 999))
-def test_a_slewed_wall_clock_does_not_make_the_stamp_early(slew_ns, at):
-    """W is slewed by up to 8 % between the readings; the stamp is taken at any instant in between."""
-    before, after = _reading(0), _reading(1_000_000, slewed_ns=slew_ns)
+@given(
+    early_ppm=st.integers(-100_000, 100_000), late_ppm=st.integers(-100_000, 100_000), at=st.integers(1, 999)
+)
+def test_a_slewed_wall_clock_does_not_make_the_stamp_early(early_ppm, late_ppm, at):
+    """W is slewed by up to 10 % between the readings, also back and forth around the arrival."""
     true_raw_ns = at * 1000
-    stamp_ns = T0 + true_raw_ns + slew_ns * at // 1000
+    slewed_ns = true_raw_ns * early_ppm // 10**6
+    total_ns = slewed_ns + (1_000_000 - true_raw_ns) * late_ppm // 10**6
+    before, after = _reading(0), _reading(1_000_000, slewed_ns=total_ns)
+    stamp_ns = T0 + true_raw_ns + slewed_ns
     assert arrival_ns(STEADY, before, after, STEADY.at(0), stamp_ns) >= STEADY.at(true_raw_ns)
 
 
@@ -156,5 +160,5 @@ def test_a_step_between_the_readings_falls_back_to_user_space(step_ns):
 def test_a_stamp_outside_of_the_exchange_is_not_believed():
     """Earlier than the sending it would be a lie, later than user space it is useless."""
     before, after = _reading(0), _reading(1_000_000)
-    for stamp_ns in (T0 - 5000, T0 + 2_000_000):
+    for stamp_ns in (T0 - 200_000, T0 + 2_000_000):
         assert arrival_ns(STEADY, before, after, STEADY.at(0), stamp_ns) == STEADY.at(1_000_100)

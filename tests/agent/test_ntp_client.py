@@ -72,10 +72,18 @@ def test_forged_and_truncated_packets_are_waited_out():
 
 
 def test_only_forged_packets_end_as_lost():
-    """A flood of wrong answers does not hold the exchange beyond its time."""
-    with server(lambda data: [honest(data, origin_shift=1)] * 50) as address:
+    """A few until the time is up."""
+    with server(lambda data: [honest(data, origin_shift=1)] * 3) as address:
         found, _ = ask(address, timeout_s=0.3)
     assert found == Failure(NtpOutcome.LOST, ServerReason.UNREACHABLE)
+
+
+def test_a_flood_of_forged_packets_ends_the_exchange_and_spares_the_loop():
+    """Sixteen are waited out; then it is a bad reply, and nothing else had to wait."""
+    with server(lambda data: [honest(data, origin_shift=1)] * 500) as address:
+        found, _ = ask(address, timeout_s=5.0)
+    assert isinstance(found, Failure)
+    assert (found.outcome, found.reason) == (NtpOutcome.BAD_REPLY, ServerReason.BOGUS_ORIGIN)
 
 
 def test_a_closed_port_is_refused_not_lost():

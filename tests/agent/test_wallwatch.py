@@ -1,6 +1,6 @@
 """What the wall clock does, told from readings of a simulated host."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from hypothesis import given
@@ -48,6 +48,39 @@ def test_a_step_is_one_event_of_its_size(size_ns):
     events = watch.feed(host.tick())
     assert [(event.kind, event.size_ns) for event in events] == [(EventKind.STEP, size_ns)]
     assert watch.feed(host.tick()) == []
+
+
+def test_a_step_that_hides_in_a_wide_reading_is_found_by_the_next():
+    """The host was starved while it read: the tightest reading stays the one to compare with."""
+    host, watch = started()
+    host.stepped_ns += 1_500_000
+    assert watch.feed(replace(host.tick(), width_ns=2_000_000)) == []
+    assert [event.size_ns for event in watch.feed(host.tick())] == [1_500_000]
+
+
+def test_many_small_steps_add_up():
+    """A thousand of 1 µs are told as what they amount to."""
+    host, watch = started()
+    total_ns = 0
+    for _ in range(1000):
+        host.stepped_ns += 1000
+        total_ns += sum(event.size_ns for event in watch.feed(host.tick()))
+    assert total_ns == pytest.approx(1_000_000, abs=11_000)
+
+
+@pytest.mark.parametrize("late_ns", [1_000_000, 20_000_000])
+def test_a_reading_torn_by_preemption_while_slewing_is_no_event(late_ns):
+    """At +10 % the clocks ran further apart than the width in RAW says."""
+    host, watch = started()
+    calm = host.tick(slew_ppm=100_000)
+    torn = replace(
+        calm,
+        raw_ns=calm.raw_ns + late_ns // 2,
+        mono_ns=calm.mono_ns,
+        boot_ns=calm.boot_ns + round(late_ns * 1.1),
+        width_ns=late_ns,
+    )
+    assert watch.feed(torn) == []
 
 
 def test_a_slew_of_eight_percent_is_no_step():

@@ -65,6 +65,7 @@ class Estimator:
         self._frequency = Frequency(max_drift_ppb, wander_ppb)
         self._tolerated = tolerated
         self._disrupted = False
+        self._newest_ns = 0
 
     @property
     def sources(self) -> Mapping[str, Source]:
@@ -81,6 +82,7 @@ class Estimator:
     def reply(self, server: str, exchange: Exchange) -> Bound:
         """Take a reply; the bound as of its arrival."""
         self._sources[server].reply(exchange)
+        self._newest_ns = max(self._newest_ns, exchange.received_ns)
         bound = self.at(exchange.received_ns)
         if bound.interval is not None and bound.status is BoundStatus.SYNCHRONIZED:
             self._frequency.add(bound.steady_ns, bound.interval)
@@ -91,13 +93,20 @@ class Estimator:
         self._sources[server].failure(failure)
 
     def at(self, steady_ns: int) -> Bound:
-        """The bound at S = ``steady_ns``, no earlier than the newest exchange."""
+        """The bound at S = ``steady_ns``, or at the newest exchange if that is later.
+
+        The interval is published when some point lies in n − f of the n servers in use, silent ones
+        counted. It holds every point in v − f of the v that have a vote: of those, at most f lie, so the
+        truth is certainly in so many, and a silent server cannot turn a liar's overlap into a proof.
+        """
+        steady_ns = max(steady_ns, self._newest_ns)
         drift = self._frequency.at(steady_ns)
         in_use = [source for source in self._sources.values() if not source.is_dead]
         proven = {source.server: source.at(steady_ns, drift) for source in in_use}
         intervals = {server: interval for server, interval in proven.items() if interval is not None}
-        needed = self._needed(len(in_use))
-        majority = agreed(list(intervals.values()), needed) if in_use else None
+        tolerated = self._tolerance(len(in_use))
+        needed = len(in_use) - tolerated
+        majority = _majority(list(intervals.values()), needed, tolerated)
         status, reason = self._status(in_use, len(intervals), needed, majority)
         if majority is not None:
             self._disrupted = False
@@ -115,9 +124,8 @@ class Estimator:
             ),
         )
 
-    def _needed(self, in_use: int) -> int:
-        tolerated = largest_minority(in_use) if self._tolerated is None else self._tolerated
-        return max(1, in_use - tolerated)
+    def _tolerance(self, in_use: int) -> int:
+        return largest_minority(in_use) if self._tolerated is None else self._tolerated
 
     def _status(
         self, in_use: Sequence[Source], voting: int, needed: int, majority: Interval | None
@@ -140,6 +148,12 @@ class Estimator:
             BoundStatus.UNKNOWN,
             BoundReason.SOURCES_BLOCKED if reached < needed else BoundReason.NO_MAJORITY,
         )
+
+
+def _majority(voting: list[Interval], needed: int, tolerated: int) -> Interval | None:
+    if needed < 1 or agreed(voting, needed) is None:
+        return None
+    return agreed(voting, len(voting) - tolerated) if len(voting) > tolerated else None
 
 
 def _verdict(

@@ -16,9 +16,11 @@ KEPT = 64
 REGAIN = 3
 """Samples that must agree before a server that contradicted itself votes again."""
 DEAD_POLLS = 8
+HISTORY_NS = 3_600_000_000_000
+"""Older samples are dropped when a new one comes: the wander is assumed over this horizon."""
 _FEW = 5
 
-_NO_SERVICE = {NtpOutcome.REFUSED, NtpOutcome.UNRESOLVED}
+NO_SERVICE = {NtpOutcome.REFUSED, NtpOutcome.UNRESOLVED}
 _NO_VOTE = {ServerReason.UNSYNCHRONISED, ServerReason.KISS_DENY, ServerReason.ROOT_DISTANCE_TOO_LARGE}
 
 
@@ -62,28 +64,31 @@ class Source:
     def reply(self, exchange: Exchange) -> None:
         """Take a reply that counts."""
         self.last = exchange
-        self._no_service = 0
         self.reason = ServerReason.NONE
+        while self._held and self._held[0].lower_at_ns < exchange.received_ns - HISTORY_NS:
+            self._held.popleft()
         self._held.append(
             Held(exchange.lower_ns, exchange.received_ns, exchange.upper_ns, exchange.sent_ns),
         )
 
     def failure(self, failure: Failure) -> None:
         """Take an exchange that proves nothing; a server that disowns its own time loses what it said."""
-        if failure.outcome in _NO_SERVICE:
-            self._no_service += 1
         if failure.reason in _NO_VOTE:
             self._held.clear()
         self.reason = failure.reason
 
-    def polled(self, *, answered: bool) -> None:
-        """Shift the reach register by one poll (a burst counts once; RFC 5905 section 13)."""
+    def polled(self, *, answered: bool, no_service: bool = False) -> None:
+        """Shift the reach register by one poll (a burst counts once; RFC 5905 section 13).
+
+        ``no_service``: every exchange of the poll was refused, or found no address.
+        """
+        self._no_service = self._no_service + 1 if no_service else 0
         self.reach = (self.reach << 1 | int(answered)) & 0xFF
         self.polls += 1
 
     @property
     def is_dead(self) -> bool:
-        """Proven not to serve: refused, or without an address, for eight polls; or it denied service."""
+        """Proven not to serve: refused or without an address for eight polls in a row, or it denied service."""
         return self._no_service >= DEAD_POLLS or self.reason is ServerReason.KISS_DENY
 
     @property

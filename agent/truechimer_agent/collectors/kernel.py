@@ -63,7 +63,7 @@ class KernelClock:
 
 
 def read_kernel_clock() -> KernelClock:
-    """adjtimex with modes = 0, which changes nothing. Raises OSError (EPERM under ProtectClock=yes)."""
+    """Call adjtimex with modes = 0, which changes nothing. Raises OSError (EPERM under ProtectClock=yes)."""
     timex = _Timex()
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.adjtimex(ctypes.byref(timex)) < 0:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from truechimer.readings import monotonic_s
 from truechimer.samples import NtpOutcome, ServerReason, ServerVerdict
+from truechimer_agent.bounds.source import NO_SERVICE
 from truechimer_agent.collecting import Observation
 from truechimer_agent.ntp.client import Address, Stamping, exchange, resolve
 from truechimer_agent.ntp.exchange import Exchange, Failure
@@ -116,6 +117,7 @@ class Ntp:
         """One burst to one server; why its last exchange did not count, if so."""
         losses = 0
         answered = False
+        no_service = True
         outcome: Exchange | Failure = Failure(NtpOutcome.UNRESOLVED, ServerReason.UNRESOLVED)
         for number in range(burst):
             if number:
@@ -123,8 +125,9 @@ class Ntp:
             outcome = await self._exchange(server)
             replied = isinstance(outcome, Exchange)
             answered = answered or replied
+            no_service = no_service and isinstance(outcome, Failure) and outcome.outcome in NO_SERVICE
             if number == burst - 1 or (not replied and losses + 1 >= LOSSES_THAT_END_A_BURST):
-                self._estimator.sources[server.name].polled(answered=answered)
+                self._estimator.sources[server.name].polled(answered=answered, no_service=no_service)
             self._take(server, outcome)
             losses += not replied
             if losses >= LOSSES_THAT_END_A_BURST:

@@ -22,6 +22,8 @@ SO_TIMESTAMPNS = 35
 """asm-generic/socket.h; SCM_TIMESTAMPNS has the same number."""
 _TIMESPEC = struct.Struct("=qq")
 _REPLY_ROOM = 1024
+_PATIENCE = 16
+"""Packets that may be forged are waited out, so many of them."""
 _CONTROL_ROOM = 128
 _OUTCOMES = {
     errno.ECONNREFUSED: NtpOutcome.REFUSED,
@@ -74,7 +76,10 @@ async def exchange(
             if kernel_timestamps:
                 sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
             sock.connect(address.sockaddr)
-            return await asyncio.wait_for(_converse(clock, sock), timeout_s)
+            epoch = clock.steady().epoch
+            found = await asyncio.wait_for(_converse(clock, sock), timeout_s)
+            # Its times are in the S of the epoch in which it began: they mean nothing in another.
+            return found if clock.steady().epoch == epoch else Failure(NtpOutcome.LOST, ServerReason.STALE)
     except TimeoutError:
         return Failure(NtpOutcome.LOST, ServerReason.UNREACHABLE)
     except OSError as error:
@@ -83,21 +88,19 @@ async def exchange(
 
 
 async def _converse(clock: HostClock, sock: socket.socket) -> Exchange | Failure:
-    epoch = clock.steady().epoch
     nonce = secrets.randbits(64)
     before = clock.clocks.read()
     data = packet.request(nonce)
     request = Request(nonce, clock.steady_now_ns())
     sock.send(data)
-    while True:
+    for _ in range(_PATIENCE):
         reply, kernel_wall_ns, after = await _receive(clock, sock)
-        if clock.steady().epoch != epoch:
-            return Failure(NtpOutcome.LOST, ServerReason.STALE)
-        steady = clock.steady()
-        received_ns = arrival_ns(steady, before, after, request.sent_ns, kernel_wall_ns)
+        received_ns = arrival_ns(clock.steady(), before, after, request.sent_ns, kernel_wall_ns)
         verdict = judge(reply, request, received_ns)
         if isinstance(verdict, Exchange) or not verdict.ignored:
             return verdict
+        await asyncio.sleep(0)  # a flood must not keep the loop from its other work
+    return verdict
 
 
 async def _receive(clock: HostClock, sock: socket.socket) -> tuple[bytes, int | None, Reading]:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from truechimer.readings import Reading, SteadyClock
 
 ROOT_DISTANCE_LIMIT_S = 3.0
+FASTEST_W = 1.101
+"""W against RAW at most: the kernel's tick ± 10 %, its frequency and adjtime(3) 500 ppm each."""
+_SERVER_RATE = 500e-6
 NS = 1_000_000_000
 
 _KISSES = {
@@ -85,7 +88,7 @@ def judge(data: bytes, sent: Request, received_ns: int) -> Exchange | Failure:
         return Failure(NtpOutcome.BAD_REPLY, ServerReason.BOGUS_TIMES, received_ns, header)
     delay_ns = (received_ns - sent.sent_ns) - (t3 - t2)
     precision_ns = math.ceil(2.0**header.precision * NS)
-    if delay_ns < -precision_ns:
+    if delay_ns < -precision_ns - (t3 - t2) * _SERVER_RATE:
         return Failure(NtpOutcome.BAD_REPLY, ServerReason.NEGATIVE_DELAY, received_ns, header)
     error_ns = math.ceil(header.error_s * NS)
     return Exchange(
@@ -121,20 +124,19 @@ def arrival_ns(
     """S no earlier than a packet's arrival, from the kernel's receive stamp where that can be trusted.
 
     ``before`` was read before the send, ``after`` after the receive. The kernel stamps in W, which is
-    being steered: S = stamp − D, with the smaller D = W − S of both readings, widened by their half
-    widths. Between the readings W − MONOTONIC changes only by a step; then, or when the stamp lies
-    outside of the exchange, the user-space time is used.
+    being steered by up to ``FASTEST_W``: so much of W since the stamp was at least so much of S. Between
+    the readings W − MONOTONIC changes only by a step; then, or when the stamp lies outside of the
+    exchange, the user-space time is used.
     """
     user_ns = steady.at(after.raw_ns) + (after.width_ns + 1) // 2
     if kernel_wall_ns is None:
         return user_ns
     widths_ns = before.width_ns + after.width_ns
     stepped_ns = (after.wall_ns - after.mono_ns) - (before.wall_ns - before.mono_ns)
-    if abs(stepped_ns) > widths_ns:
+    if abs(stepped_ns) > widths_ns * FASTEST_W:
         return user_ns
-    least_d_ns = min(
-        steady.wall_minus_steady_ns(before) - (before.width_ns + 1) // 2,
-        steady.wall_minus_steady_ns(after) - (after.width_ns + 1) // 2,
-    )
-    stamped_ns = kernel_wall_ns - least_d_ns
-    return stamped_ns if sent_ns <= stamped_ns < user_ns else user_ns
+    since_ns = after.wall_ns - kernel_wall_ns - after.width_ns
+    if since_ns <= 0:
+        return user_ns
+    stamped_ns = user_ns - int(since_ns / FASTEST_W)
+    return stamped_ns if stamped_ns >= sent_ns else user_ns
