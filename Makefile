@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHONS := python3.13 python3.12 python3.11 python3 python
 DECLARED := pyproject.toml constraints.txt
-GENERATED := docs/configuration.md docs/samples.md dashboards/grafana dashboards/prometheus
+GENERATED := docs/configuration.md docs/commands.md docs/samples.md dashboards/grafana dashboards/prometheus
 JOBS ?= auto
 ARGS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -43,6 +43,8 @@ format: $(VENV)/.development
 generate: $(VENV)/.development
 	$(BIN)/python -m truechimer.config.documenting > docs/configuration.md.new
 	mv docs/configuration.md.new docs/configuration.md
+	$(BIN)/python -m truechimer_cli.documenting > docs/commands.md.new
+	mv docs/commands.md.new docs/commands.md
 	$(BIN)/python -m dashboards.build
 
 generated: generate

@@ -3,10 +3,12 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
 
+from truechimer_cli.documenting import document
 from truechimer_cli.main import COMMANDS, LazyGroup, as_sentences, cli, run
 
 LEAVES = [
@@ -108,3 +110,10 @@ def test_a_reader_that_has_seen_enough_is_no_error():
     )
     assert done.stdout == 'cluster = "default"\n'
     assert done.stderr == ""
+
+
+def test_the_generated_page_documents_every_command_and_is_up_to_date():
+    page = (Path(__file__).parents[2] / "docs" / "commands.md").read_text()
+    assert page == document(), "run make generate"
+    for words in LEAVES:
+        assert f"\n## truechimer {' '.join(words)}\n" in page

@@ -54,17 +54,12 @@ def answering(function: Callable[..., Any]) -> Callable[..., Any]:
 @answering
 @click.option("--watch", is_flag=True, help="Ask again every 2 s until Ctrl-C.")
 def clocks(query: dict[str, str], store: str | None, *, as_json: bool, check: bool, watch: bool) -> int:
-    r"""How wrong each clock can be, and which nodes drift, step or have no majority.
+    """How wrong each clock can be, and which nodes drift, step or have no majority.
 
     An interval contains UTC - wall for certain under the stated assumptions. --check: exit code 1 when a
     node's state is not ok or it is not proven within its limits.
 
-    Examples:
-    \b
-      truechimer clocks
-      truechimer clocks --watch
-      truechimer clocks --node db-1 --since 6h --json
-
+    Example: truechimer clocks --node db-1 --since 6h --watch
     """
     from truechimer_cli.tables.clocks import tables
 

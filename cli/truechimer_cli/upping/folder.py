@@ -53,7 +53,6 @@ class Folder:
         try:
             for part in (self.agent, self.analyzer, self.run, self.logs):
                 part.mkdir(parents=True, exist_ok=True)
-            self.path.chmod(0o755)
             self._lock = os.open(self.path / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
             raise UserError(
