@@ -26,7 +26,7 @@ def shown(page: Page, server: FakeAnalyzer, fragment: str = "") -> None:
     expect(page.locator("#fleet tbody tr").first).to_be_visible()
 
 
-def test_one_good_host_is_answered_yes_with_every_section_filled(page: Page, serve) -> None:
+def test_one_good_host_is_answered_yes_with_every_section_filled(serve, page: Page) -> None:
     shown(page, serve(fleets.one_host()))
     expect(page.get_by_role("heading", level=1)).to_have_text(
         "Yes. This clock is proven within 50 ms of UTC."
@@ -41,7 +41,7 @@ def test_one_good_host_is_answered_yes_with_every_section_filled(page: Page, ser
     expect(page.locator(".trouble:visible")).to_have_count(0)
 
 
-def test_offsets_are_wall_minus_utc_in_words_and_for_screen_readers(page: Page, serve) -> None:
+def test_offsets_are_wall_minus_utc_in_words_and_for_screen_readers(serve, page: Page) -> None:
     shown(page, serve(fleets.one_host()))
     row = page.locator("#fleet tbody tr").first
     # The document says UTC − W in [−211 µs, 340 µs]: the wall clock is up to 340 µs behind, 211 µs ahead.
@@ -51,7 +51,7 @@ def test_offsets_are_wall_minus_utc_in_words_and_for_screen_readers(page: Page, 
     )
 
 
-def test_a_falseticker_stands_apart_by_word_and_outline(page: Page, serve) -> None:
+def test_a_falseticker_stands_apart_by_word_and_outline(serve, page: Page) -> None:
     shown(page, serve(fleets.one_host()))
     liar = page.locator('#servers tr[data-verdict="falseticker"]')
     expect(liar).to_contain_text("falseticker")
@@ -59,7 +59,7 @@ def test_a_falseticker_stands_apart_by_word_and_outline(page: Page, serve) -> No
     expect(page.locator("#servers rect.intersection")).to_have_count(5)
 
 
-def test_the_interval_bar_is_drawn_to_scale(page: Page, serve) -> None:
+def test_the_interval_bar_is_drawn_to_scale(serve, page: Page) -> None:
     fleet = fleets.one_host()
     fleet.documents["clocks"] = fleets.clocks(
         fleets.node("a", -0.001, 0.001), fleets.node("b", -0.004, 0.004), fleets.node("c", 0.002, 0.004)
@@ -75,7 +75,7 @@ def test_the_interval_bar_is_drawn_to_scale(page: Page, serve) -> None:
     assert boxes["c"]["width"] == pytest.approx(boxes["a"]["width"], rel=0.02)
 
 
-def test_the_worst_nodes_come_first_and_are_named_in_the_headline(page: Page, serve) -> None:
+def test_the_worst_nodes_come_first_and_are_named_in_the_headline(serve, page: Page) -> None:
     shown(page, serve(fleets.many_hosts()))
     expect(page.locator("#fleet tbody tr")).to_have_count(50)
     expect(page.locator("h1")).to_have_text(
@@ -86,7 +86,7 @@ def test_the_worst_nodes_come_first_and_are_named_in_the_headline(page: Page, se
     expect(page.locator("#fleet thead")).to_contain_text("symlog")
 
 
-def test_a_flag_opens_its_evidence_and_stays_open_over_a_refresh(page: Page, serve) -> None:
+def test_a_flag_opens_its_evidence_and_stays_open_over_a_refresh(serve, page: Page) -> None:
     server = serve(fleets.many_hosts())
     shown(page, server)
     flag = page.locator('#fleet tr[data-node="db-far"] details')
@@ -100,7 +100,7 @@ def test_a_flag_opens_its_evidence_and_stays_open_over_a_refresh(page: Page, ser
     expect(flag).to_have_attribute("open", "")
 
 
-def test_the_address_carries_the_view_and_choosing_a_node_changes_it(page: Page, serve) -> None:
+def test_the_address_carries_the_view_and_choosing_a_node_changes_it(serve, page: Page) -> None:
     server = serve(fleets.many_hosts())
     shown(page, server, "#node=host-7&cluster=prod&since=6h")
     expect(page.locator("#node-title")).to_have_text("Node host-7")
@@ -115,12 +115,12 @@ def test_the_address_carries_the_view_and_choosing_a_node_changes_it(page: Page,
     expect(page.locator("#node-title")).to_have_text("Node host-7")
 
 
-def test_an_unknown_node_in_the_address_is_said_not_replaced(page: Page, serve) -> None:
+def test_an_unknown_node_in_the_address_is_said_not_replaced(serve, page: Page) -> None:
     shown(page, serve(fleets.one_host()), "#node=gone")
     expect(page.locator("#node-note")).to_contain_text("is not known in this window")
 
 
-def test_the_keyboard_reaches_and_chooses_rows_and_focus_survives_a_refresh(page: Page, serve) -> None:
+def test_the_keyboard_reaches_and_chooses_rows_and_focus_survives_a_refresh(serve, page: Page) -> None:
     server = serve(fleets.many_hosts())
     shown(page, server)
     page.get_by_role("link", name="db-far").focus()
@@ -137,7 +137,7 @@ def test_the_keyboard_reaches_and_chooses_rows_and_focus_survives_a_refresh(page
     expect(page.locator("#offset-chart .readout")).to_contain_text(f"{TODAY} 19:59:50 UTC")
 
 
-def test_a_commit_is_shown_without_asking_and_at_most_once_a_second(page: Page, serve) -> None:
+def test_a_commit_is_shown_without_asking_and_at_most_once_a_second(serve, page: Page) -> None:
     server = serve(fleets.one_host())
     shown(page, server)
     expect(page.locator("#live")).to_have_attribute("data-live", "live")
@@ -153,7 +153,7 @@ def test_a_commit_is_shown_without_asking_and_at_most_once_a_second(page: Page, 
     assert server.asked.count("/api/v1/clocks?since=1h") - before <= 4
 
 
-def test_ages_grow_while_nothing_comes_and_silence_is_called_stale(page: Page, serve) -> None:
+def test_ages_grow_while_nothing_comes_and_silence_is_called_stale(serve, page: Page) -> None:
     fleet = fleets.one_host()
     fleet.documents["clocks"] = fleets.clocks(fleets.node("web-1", -0.001, 0.001, last_seen_s=58.0))
     server = serve(fleet)
@@ -178,7 +178,7 @@ def test_a_lost_analyzer_is_said_the_last_answer_kept_and_found_again(
     expect(page.locator(".trouble:visible")).to_have_count(0)
 
 
-def test_an_analyzer_that_never_answers_is_said(page: Page, page_problems, serve) -> None:
+def test_an_analyzer_that_never_answers_is_said(serve, page: Page, page_problems) -> None:
     page_problems.allow("503")
     server = serve(fleets.one_host())
     server.down = True
@@ -187,7 +187,7 @@ def test_an_analyzer_that_never_answers_is_said(page: Page, page_problems, serve
     expect(page.locator("#because")).to_contain_text("the store is busy")
 
 
-def test_an_empty_store_says_how_to_begin(page: Page, page_problems, serve) -> None:
+def test_an_empty_store_says_how_to_begin(serve, page: Page, page_problems) -> None:
     page_problems.allow("422")
     page.goto(serve(fleets.empty()).url)
     expect(page.locator("h1")).to_have_text("No node has reported yet.")
@@ -196,18 +196,18 @@ def test_an_empty_store_says_how_to_begin(page: Page, page_problems, serve) -> N
     expect(page.locator(".card:visible")).to_have_count(0)
 
 
-def test_refused_timeouts_show_the_refusal_and_its_document(page: Page, page_problems, serve) -> None:
+def test_refused_timeouts_are_told_use_by_use(serve, page: Page, page_problems) -> None:
     page_problems.allow("422")
     fleet = fleets.one_host()
     refused = {**fleets.TIMEOUTS, "uses": fleets.TIMEOUTS["uses"][:1]}
     fleet.documents["timeouts"] = {"error": "too little data", "hint": "wait 90 days", "document": refused}
     fleet.statuses["timeouts"] = 422
     shown(page, serve(fleet))
-    expect(page.locator("#timeouts .trouble")).to_have_text("too little data – wait 90 days.")
+    expect(page.locator("#timeouts .trouble")).to_be_hidden()
     expect(page.locator("#timeouts tbody tr")).to_have_count(1)
 
 
-def test_malformed_and_hostile_documents_are_shown_as_text(page: Page, page_problems, serve) -> None:
+def test_malformed_and_hostile_documents_are_shown_as_text(serve, page: Page, page_problems) -> None:
     shown(page, serve(fleets.broken()), f"#node={quote(fleets.HOSTILE)}")
     expect(page.locator("#node-title")).to_contain_text(fleets.HOSTILE)
     page.wait_for_timeout(1500)
@@ -218,7 +218,7 @@ def test_malformed_and_hostile_documents_are_shown_as_text(page: Page, page_prob
     assert page_problems.found == []
 
 
-def test_who_is_not_signed_in_is_sent_to_the_login_page(page: Page, page_problems, serve) -> None:
+def test_who_is_not_signed_in_is_sent_to_the_login_page(serve, page: Page, page_problems) -> None:
     page_problems.allow("401")
     server = serve(fleets.one_host())
     server.signed_out = True
@@ -227,7 +227,7 @@ def test_who_is_not_signed_in_is_sent_to_the_login_page(page: Page, page_problem
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_theme_follows_the_system_and_the_button_overrides_it(page: Page, serve, scheme) -> None:
+def test_the_theme_follows_the_system_and_the_button_overrides_it(serve, page: Page, scheme) -> None:
     page.emulate_media(color_scheme=scheme)
     shown(page, serve(fleets.one_host()))
     background = "getComputedStyle(document.body).backgroundColor"
@@ -241,7 +241,7 @@ def test_the_theme_follows_the_system_and_the_button_overrides_it(page: Page, se
     expect(page.locator("#theme")).to_have_text("Theme: dark")
 
 
-def test_every_section_offers_its_data(page: Page, serve) -> None:
+def test_every_section_offers_its_data(serve, page: Page) -> None:
     shown(page, serve(fleets.one_host()))
     for section in ("fleet", "node", "pauses", "delays", "timeouts"):
         links = page.locator(f"#{section}-links")
@@ -259,14 +259,14 @@ def test_every_section_offers_its_data(page: Page, serve) -> None:
     assert lines[1].startswith("prod,web-1,ok,proven_within,-0.000211,0.00034,")
 
 
-def test_formulas_in_names_are_disarmed_in_csv_files(page: Page, serve) -> None:
+def test_formulas_in_names_are_disarmed_in_csv_files(serve, page: Page) -> None:
     page.goto(serve(fleets.one_host()).url)
     made = page.evaluate("async () => (await import('/csv.js')).csv([['=1+1', -2, 'a\"b', null]])")
     assert made == '\'=1+1,-2,"a""b",\r\n'
 
 
 @pytest.mark.parametrize("width", [360, 768, 1600])
-def test_nothing_sticks_out_at_any_width(page: Page, serve, width) -> None:
+def test_nothing_sticks_out_at_any_width(serve, page: Page, width) -> None:
     page.set_viewport_size({"width": width, "height": 900})
     shown(page, serve(fleets.many_hosts()))
     expect(page.locator("#delays-chart canvas")).to_be_visible()
@@ -290,7 +290,7 @@ READINGS = {
 }
 
 
-def test_numbers_read_well(page: Page, serve) -> None:
+def test_numbers_read_well(serve, page: Page) -> None:
     page.goto(f"{serve(fleets.one_host()).url}/login")
     read = {call: page.evaluate(f"import('/format.js').then((format) => format.{call})") for call in READINGS}
     assert read == READINGS

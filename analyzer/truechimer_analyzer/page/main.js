@@ -186,8 +186,10 @@ function draw() {
     links("delays", "Delays", [["JSON", address("rtt", detail("rtt", view.since))]], () => delayRows(shown));
   }
   if (answers.timeouts) {
-    trouble("timeouts", "timeouts");
     const timeouts = readTimeouts(answers.timeouts.document);
+    // A refusal that comes with its document is told row by row.
+    if (answers.timeouts.error?.document && timeouts.uses.length > 0) byId("timeouts").querySelector(".trouble").hidden = true;
+    else trouble("timeouts", "timeouts");
     byId("timeouts-note").textContent = timeoutsNote(timeouts);
     drawTimeouts(byId("timeouts").querySelector(".body"), timeouts);
     links("timeouts", "Timeouts", [["JSON", address("timeouts", { since: view.since })]], () => timeoutRows(timeouts));

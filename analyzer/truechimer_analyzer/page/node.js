@@ -59,7 +59,13 @@ function drawEvents(u, events) {
 function yRange(u, low, high) {
   if (low === null) return [-1e-3, 1e-3];
   const pad = Math.max((high - low) * 0.12, 1e-7);
-  return [Math.min(low - pad, 0), Math.max(high + pad, 0)];
+  const [least, most] = [Math.min(low - pad, 0), Math.max(high + pad, 0)];
+  // Zero is in the picture unless the band would be squeezed to a line by it.
+  return most - least > (high - low) * 6 ? [low - pad, high + pad] : [least, most];
+}
+
+function withError(low, high) {
+  return `${signed((low + high) / 2)} ± ${duration((high - low) / 2)}`;
 }
 
 /** Draw W − UTC over time. `state` is {document, events, asOf, node}. */
@@ -75,11 +81,11 @@ export function drawOffset(state) {
   offsets.draw({
     signature: `offset ${state.node}`,
     data,
-    describe: `Wall clock minus UTC of ${state.node} over time; last between ${signed(data[1][last])} and ${signed(data[3][last])}`,
-    hint: `now between ${signed(data[1][last])} and ${signed(data[3][last])}`,
+    describe: `Wall clock minus UTC of ${state.node} over time; last ${withError(data[1][last], data[3][last])}`,
+    hint: `now ${withError(data[1][last], data[3][last])}`,
     read: (index) => {
       const [at, low, , high] = data.map((column) => column[index]);
-      const value = low === null ? "no bound" : `${signed(low)} … ${signed(high)}, width ${duration(high - low)}`;
+      const value = low === null ? "no bound" : withError(low, high);
       return `${utc(at)} (${local(at)}): ${value}`;
     },
     options: () => ({

@@ -35,7 +35,7 @@ export function readTimeouts(document) {
 function refusal(use) {
   return h("td", { colspan: "5", class: "refused" },
     h("b", {}, "Not yet: "), use.refused.reason.replace(/[.\s]*$/, "."),
-    use.refused.needed_s === null ? null : ` Needs ${span(use.refused.needed_s)} more.`,
+    use.refused.needed_s === null || /\bneeds?\b/i.test(use.refused.reason) ? null : ` Needs ${span(use.refused.needed_s)} more.`,
     use.strictest === null ? null : h("span", { class: "muted" },
       ` Strictest supported now: ${duration(use.strictest.timeout_s)}, ${plain(use.strictest.perMonth)} false alarms a month.`));
 }
