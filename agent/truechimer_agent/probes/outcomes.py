@@ -1,0 +1,81 @@
+"""What a probe's end means: the kernel's errors, and stalls of the prober itself."""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from truechimer.samples import ProbeOutcome
+
+if TYPE_CHECKING:
+    from truechimer_agent.pauses.stalllog import StallLog
+
+STALLED_SHARE = 0.1
+"""A stall counts when it took this share of the time in flight: 5 ms spoil a round trip of 1 ms, not a
+silence of 3 s; otherwise a busy host would never see a loss."""
+
+_BY_ERRNO = {
+    errno.ECONNREFUSED: ProbeOutcome.REFUSED,
+    # Only an established connection is reset: the round trip was made.
+    errno.ECONNRESET: ProbeOutcome.REPLY,
+    errno.EISCONN: ProbeOutcome.REPLY,
+    0: ProbeOutcome.REPLY,
+    errno.EHOSTUNREACH: ProbeOutcome.HOST_UNREACHABLE,
+    errno.EHOSTDOWN: ProbeOutcome.HOST_UNREACHABLE,
+    errno.ENETUNREACH: ProbeOutcome.NET_UNREACHABLE,
+    errno.ENETDOWN: ProbeOutcome.NET_UNREACHABLE,
+    errno.EADDRNOTAVAIL: ProbeOutcome.NET_UNREACHABLE,
+    # What a blackhole route tells local senders (ip-route(8)).
+    errno.EINVAL: ProbeOutcome.NET_UNREACHABLE,
+    errno.EPERM: ProbeOutcome.NOT_PERMITTED,
+    errno.EACCES: ProbeOutcome.NOT_PERMITTED,
+    errno.ETIMEDOUT: ProbeOutcome.LOST,
+}
+OWN_WANT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EAGAIN})
+"""This host ran out of something: says nothing of the peer."""
+_ROUTE_ENDED = frozenset(
+    {ProbeOutcome.HOST_UNREACHABLE, ProbeOutcome.NET_UNREACHABLE, ProbeOutcome.NOT_PERMITTED}
+)
+
+
+def of_errno(number: int) -> ProbeOutcome:
+    """What an error of a connect or a send says of the peer; unknown ones are silence."""
+    return _BY_ERRNO.get(number, ProbeOutcome.LOST)
+
+
+def is_of_the_route(outcome: ProbeOutcome) -> bool:
+    """Whether the way there failed, so that another address of the same name may fare better."""
+    return outcome in _ROUTE_ENDED
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One probe's end, in S ns: ``epoch`` is S's at sending, ``late_ns`` how long the end lay unread."""
+
+    peer: str
+    outcome: ProbeOutcome
+    sent_ns: int
+    ended_ns: int
+    epoch: int
+    late_ns: int = 0
+
+    @property
+    def rtt_ns(self) -> int:
+        """From sending to the end."""
+        return self.ended_ns - self.sent_ns
+
+
+def judge(result: Result, stalls: StallLog, epoch: int) -> ProbeOutcome:
+    """The outcome, unless this host's own stall spoilt the time or made the silence.
+
+    Refusals and unreachability are somebody's word and stand.
+    """
+    if result.outcome not in (ProbeOutcome.REPLY, ProbeOutcome.LOST):
+        return result.outcome
+    if epoch != result.epoch:
+        return ProbeOutcome.OWN_STALL
+    stalled_ns = max(result.late_ns, stalls.stalled_ns(result.sent_ns, result.ended_ns))
+    if stalled_ns > 0 and stalled_ns >= STALLED_SHARE * result.rtt_ns:
+        return ProbeOutcome.OWN_STALL
+    return result.outcome

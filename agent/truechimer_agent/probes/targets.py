@@ -1,0 +1,123 @@
+"""A target and its addresses: looked up in the background, kept for a while, used stale when need be."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from truechimer.readings import monotonic_s
+from truechimer.samples import ProbeOutcome
+from truechimer_agent.probes.schedule import phase
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+FRESH_S = 60.0
+FAILURES_BEFORE_MOVING = 3
+
+log = logging.getLogger("truechimer.probes")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a probe goes: as getaddrinfo gave it."""
+
+    family: int
+    sockaddr: tuple[str, int] | tuple[str, int, int, int]
+
+
+@dataclass(slots=True)
+class Target:
+    """One ``[[probe]]`` at work. ``waiting_ns`` are probes (S ns) due before the first address was known."""
+
+    name: str
+    host: str
+    port: int
+    interval_s: float
+    timeout_s: float
+    share: float = field(init=False)
+    in_flight: int = 0
+    skipped: int = 0
+    waiting_ns: list[int] = field(default_factory=list)
+    resolution: asyncio.Task[None] | None = None
+    _addresses: list[Address] = field(default_factory=list)
+    _resolved_s: float | None = None
+    _numeric: bool = False
+    _unresolved: bool = False
+    _failures: int = 0
+
+    def __post_init__(self) -> None:
+        self.share = phase(self.name)
+        try:
+            self._addresses = _distinct(socket.getaddrinfo(
+                self.host, self.port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
+            ))  # fmt: skip
+            self._numeric = True
+        except OSError:
+            self._addresses = []
+
+    @property
+    def address(self) -> Address | None:
+        """The one in use: the first in the resolver's order until another one answers."""
+        return self._addresses[0] if self._addresses else None
+
+    @property
+    def address_count(self) -> int:
+        """How many addresses are known."""
+        return len(self._addresses)
+
+    def needs_resolving(self) -> bool:
+        """Whether the addresses are unknown or old, and nobody is asking yet."""
+        if self._numeric or (self.resolution is not None and not self.resolution.done()):
+            return False
+        return self._resolved_s is None or monotonic_s() - self._resolved_s >= FRESH_S
+
+    async def resolve(self, lookup: Callable[[str, int], Awaitable[Sequence[Address]]]) -> None:
+        """Ask for the addresses; on failure the old ones stay in use, and the next probe asks again."""
+        try:
+            found = await lookup(self.host, self.port)
+        except (UnicodeError, OSError) as error:
+            if not self._unresolved:
+                log.warning("name does not resolve: probe=%s host=%s why=%s", self.name, self.host, error)
+            self._unresolved = True
+            # Old addresses serve for another while; with none, the next probe asks again.
+            self._resolved_s = monotonic_s() if self._addresses else None
+            return
+        current = self.address
+        self._addresses = list(dict.fromkeys(found))
+        if current in self._addresses:
+            self._addresses.remove(current)
+            self._addresses.insert(0, current)
+        self._resolved_s = monotonic_s()
+        if self._unresolved:
+            log.info("name resolves again: probe=%s host=%s", self.name, self.host)
+        self._unresolved = False
+
+    def heard(self, address: Address, outcome: ProbeOutcome) -> None:
+        """Stay with an address that answers (a refusal is an answer too); leave one that repeatedly fails."""
+        if address != self.address:
+            return
+        if outcome in (ProbeOutcome.REPLY, ProbeOutcome.REFUSED, ProbeOutcome.BAD_REPLY):
+            self._failures = 0
+            return
+        self._failures += 1
+        if self._failures >= FAILURES_BEFORE_MOVING:
+            self.move_on()
+
+    def move_on(self) -> None:
+        """Try the next address from now on."""
+        self._failures = 0
+        self._addresses = self._addresses[1:] + self._addresses[:1]
+
+
+async def look_up(host: str, port: int) -> list[Address]:
+    """All addresses of a name, in the resolver's order. Raises socket.gaierror."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return _distinct(found)
+
+
+def _distinct(found: Sequence[tuple[object, ...]]) -> list[Address]:
+    return list(dict.fromkeys(Address(family, sockaddr) for family, _, _, _, sockaddr in found))  # type: ignore[arg-type]
