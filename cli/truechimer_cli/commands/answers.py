@@ -12,6 +12,7 @@ import click
 
 from truechimer.errors import PeerError, TruechimerError, UserError
 from truechimer_cli.asking import Document, ask
+from truechimer_cli.main import as_sentences
 from truechimer_cli.output import console, show, write_json
 
 if TYPE_CHECKING:
@@ -206,7 +207,7 @@ def _too_little(needed_s: list[float]) -> None:
         wait = f"measure for about {seconds(min(needed_s))} more, or ask for less"
     else:
         wait = "nothing was measured in this span yet: wait some seconds, or look back further with --since"
-    sys.stderr.write(f"truechimer: too little data to answer. {wait}.\n")
+    sys.stderr.write(f"truechimer: {as_sentences('too little data to answer', wait)}\n")
 
 
 def _watch(
