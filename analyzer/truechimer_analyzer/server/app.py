@@ -135,7 +135,10 @@ class _Handlers:
 
     async def nothing(self, request: Request) -> Response:
         """Addresses under /api that are none."""
-        raise replies.Refused(404, f"there is nothing at {request.url.path}")
+        path = request.url.path
+        if path == "/api/v2/write":
+            raise replies.Refused(405, "writes are POSTed", headers={"Allow": "POST"})
+        raise replies.Refused(404, f"there is nothing at {path}")
 
 
 class _Page(StaticFiles):

@@ -7,6 +7,7 @@ import contextlib
 import errno
 import ipaddress
 import logging
+import os
 import socket
 from typing import TYPE_CHECKING
 
@@ -50,7 +51,7 @@ def _create(listen: str, family: int, address: tuple[str, int]) -> socket.socket
             address, family=family, backlog=512, dualstack_ipv6=family == socket.AF_INET6 and not address[0]
         )
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        reason = os.strerror(error.errno or errno.EIO).lower()
         hint = 'name another address: [server] listen = "HOST:PORT" (port 0: any free one)'
         if error.errno == errno.EADDRINUSE:
             holder = _holder(address[1])
@@ -85,9 +86,7 @@ def address_of(listener: socket.socket, *, tls: bool) -> str:
 
 
 def check_exposure(config: ServerConfig, listener: socket.socket) -> None:
-    """Raises ConfigError for a listener that strangers could use, and for half a TLS configuration."""
-    if (config.tls_certificate is None) != (config.tls_key is None):
-        raise ConfigError("[server] tls_certificate and tls_key belong together: one is missing")
+    """Raises ConfigError for a listener that strangers could use."""
     if config.tokens_file is None and not is_loopback(listener):
         raise ConfigError(
             f"listening on {config.listen} needs [server] tokens_file: everybody there could read and write",
