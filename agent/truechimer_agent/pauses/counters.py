@@ -1,0 +1,209 @@
+"""The kernel's counters that tell why a process did not run, read by the stall meter.
+
+Imported by the meter: nothing heavy here. Reading and parsing are apart: texts are parsed only when a gap
+is found.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+TYPE_CHECKING = False  # typing itself would cost a megabyte
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+# Counters that cost more are read so seldom that they take 0.01 % of a core (a few times that when cold).
+LOOSE_PERIOD_PER_COST = 10_000
+ASLEEP_NOISE_NS = 1_000_000
+READ_BYTES = 4096
+
+
+class Counter:
+    """One kernel text kept open, and how to take counters from it; absent texts give None."""
+
+    def __init__(self, paths: Iterable[str], parse: Callable[[bytes], tuple[int, ...]], width: int) -> None:
+        self._parse = parse
+        self._absent: tuple[int | None, ...] = (None,) * width
+        self._fd = -1
+        for path in paths:
+            try:
+                fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            except OSError:
+                continue
+            self._fd = fd
+            if self.parse(self.read()) != self._absent:
+                return
+            os.close(fd)
+            self._fd = -1
+
+    def read(self) -> bytes:
+        """The text now, unparsed; empty when there is none."""
+        if self._fd < 0:
+            return b""
+        try:
+            return os.pread(self._fd, READ_BYTES, 0)
+        except OSError:
+            return b""
+
+    def parse(self, text: bytes) -> tuple[int | None, ...]:
+        """The counters of a text; all None when it is not what it should be."""
+        try:
+            return self._parse(text)
+        except (ValueError, IndexError):
+            return self._absent
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+def parse_schedstat(text: bytes) -> tuple[int, int]:
+    """``/proc/self/schedstat`` of one thread: ns run, ns waited in the run queue."""
+    run, delay, _slices = text.split()
+    return int(run), int(delay)
+
+
+def parse_steal(text: bytes) -> tuple[int]:
+    """``/proc/stat``: ns stolen by the hypervisor, all CPUs summed (10 ms steps)."""
+    fields = text[: text.index(b"\n")].split()
+    if fields[0] != b"cpu":
+        raise ValueError(fields[0])
+    return (int(fields[8]) * TICK_NS,)
+
+
+def parse_faults(text: bytes) -> tuple[int, int]:
+    """``/proc/self/stat``: major faults, ns waited for block I/O (fields 12 and 42 of proc(5))."""
+    fields = text[text.rindex(b")") + 2 :].split()
+    return int(fields[9]), int(fields[39]) * TICK_NS
+
+
+def parse_some(text: bytes) -> tuple[int]:
+    """A PSI file: ns in which some task stalled."""
+    line = text[: text.index(b"\n")]
+    if not line.startswith(b"some "):
+        raise ValueError(line)
+    return (int(line[line.rindex(b"=") + 1 :]) * 1000,)
+
+
+def parse_throttled(text: bytes) -> tuple[int]:
+    """``cpu.stat`` of a cgroup: ns throttled (v2 counts µs, v1 ns)."""
+    for line in text.splitlines():
+        if line.startswith(b"throttled_usec "):
+            return (int(line.split()[1]) * 1000,)
+        if line.startswith(b"throttled_time "):
+            return (int(line.split()[1]),)
+    raise ValueError(text)
+
+
+def parse_frozen(text: bytes) -> tuple[int]:
+    """``cgroup.stat.local``: ns frozen (since Linux 6.18)."""
+    for line in text.splitlines():
+        if line.startswith(b"frozen_usec "):
+            return (int(line.split()[1]) * 1000,)
+    raise ValueError(text)
+
+
+def cgroup_folders(text: str) -> list[str]:
+    """Where the cgroups of a process may be, by its ``/proc/self/cgroup``: its CPU controller's first."""
+    unified: list[str] = []
+    cpu: list[str] = []
+    for line in text.splitlines():
+        number, controllers, path = line.split(":", 2)
+        path = path.rstrip("/")
+        if number == "0" and not controllers:
+            # Inside a container the path of the host does not exist: its own root does.
+            unified += [f"/sys/fs/cgroup{path}", f"/sys/fs/cgroup/unified{path}", "/sys/fs/cgroup"]
+        elif "cpu" in controllers.split(","):
+            cpu += [f"/sys/fs/cgroup/{name}{path}" for name in (controllers, "cpu", "cpu,cpuacct")]
+    return cpu + unified
+
+
+def read_text(path: str) -> str:
+    """A small file's text; empty when it cannot be read."""
+    try:
+        with open(path, encoding="ascii", errors="replace") as file:  # noqa: PTH123 - pathlib is heavy
+            return file.read()
+    except OSError:
+        return ""
+
+
+class Evidence:
+    """Baselines of the kernel's counters, and how much they grew when a gap is found."""
+
+    def __init__(self) -> None:
+        self._own = Counter(["/proc/self/schedstat"], parse_schedstat, 2)
+        self._loose = [
+            Counter(["/proc/stat"], parse_steal, 1),
+            Counter(["/proc/self/stat"], parse_faults, 2),
+            Counter(["/proc/pressure/memory"], parse_some, 1),
+            Counter(["/proc/pressure/io"], parse_some, 1),
+        ]
+        self._groups: list[Counter] = []
+        self.find_cgroup()
+        self._asleep_ns = asleep_ns()
+        self._loose_texts = self._read_loose()
+        self._loose_ns = time.monotonic_ns()  # noqa: TID251 - readings.py would triple this process
+        self._loose_texts = self._read_loose()
+        cost_ns = time.monotonic_ns() - self._loose_ns  # noqa: TID251
+        self._loose_period_ns = cost_ns * LOOSE_PERIOD_PER_COST
+
+    def find_cgroup(self) -> None:
+        """Open the counters of the cgroup that this process is in now: it may have been moved."""
+        for counter in self._groups:
+            counter.close()
+        folders = cgroup_folders(read_text("/proc/self/cgroup"))
+        throttles = [f"{folder}/{name}" for folder in folders for name in ("cpu.stat.local", "cpu.stat")]
+        freezes = [f"{folder}/cgroup.stat.local" for folder in folders]
+        self._groups = [Counter(throttles, parse_throttled, 1), Counter(freezes, parse_frozen, 1)]
+        self._texts = self.peek()
+
+    def peek(self) -> list[bytes]:
+        """The counters that cost little."""
+        return [self._own.read(), *[counter.read() for counter in self._groups]]
+
+    def keep(self, now_ns: int) -> None:
+        """New baselines; of the costlier counters when they are due."""
+        self._texts = self.peek()
+        if now_ns - self._loose_ns >= self._loose_period_ns:
+            self._loose_texts = self._read_loose()
+            self._loose_ns = now_ns
+
+    def _read_loose(self) -> list[bytes]:
+        return [counter.read() for counter in self._loose]
+
+    def slept_ns(self) -> int:
+        """Time suspended since this was asked last."""
+        before_ns = self._asleep_ns
+        # The least of several: a stall between the two clocks' readings looks like sleep.
+        self._asleep_ns = min(asleep_ns() for _ in range(3))
+        slept_ns = self._asleep_ns - before_ns
+        return slept_ns if slept_ns > ASLEEP_NOISE_NS else 0
+
+    def growth(self, now_ns: int, late_ns: int) -> list[int | None]:
+        """Span, and the counters' growth up to now, in the order of a ``P`` line; baselines anew.
+
+        ``late_ns``: summed lateness of the deadlines since the baseline, taken off the run delay.
+        """
+        before = [*self._texts, *self._loose_texts]
+        span_ns = now_ns - self._loose_ns
+        self._texts = self.peek()
+        self._loose_texts = self._read_loose()
+        self._loose_ns = now_ns
+        after = [*self._texts, *self._loose_texts]
+        grown: list[int | None] = [span_ns]
+        for counter, old, new in zip([self._own, *self._groups, *self._loose], before, after, strict=True):
+            for was, is_now in zip(counter.parse(old), counter.parse(new), strict=True):
+                grown.append(None if was is None or is_now is None else is_now - was)
+        if grown[2] is not None:
+            grown[2] = max(0, grown[2] - late_ns)
+        return grown
+
+
+def asleep_ns() -> int:
+    """BOOTTIME − MONOTONIC: time suspended, read high by however long lies between the two readings."""
+    mono = time.monotonic_ns()  # noqa: TID251
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) - mono  # noqa: TID251
