@@ -36,7 +36,7 @@ def tables(document: dict[str, Any]) -> list[RenderableType]:
         rows = [_server(node, server) for node, server in servers]
         parts += ["", table("Servers", ("node", "server", "verdict", ">at least", ">at most"), rows)]
     summary = document.get("summary") or {}
-    said = ", ".join(f"{value} {escape(str(name))}" for name, value in summary.items())
+    said = ", ".join(f"{escape(str(name).replace('_', ' '))} {value}" for name, value in summary.items())
     return [*parts, "", f"as of {text(document.get('as_of'))}: {said}"]
 
 
