@@ -1,4 +1,4 @@
-"""Five real chronyd servers, one 37 ms off, both cores loaded: is it named, and does every interval hold?
+"""Five real chronyd servers, one 37 ms off, both cores loaded: it is named, and every interval holds.
 
 Usage (as root, after .ci/install-lab): python bench/containment.py [--rounds 200]
 
