@@ -1,0 +1,1 @@
+"""Texts and structures of the kernel, parsed."""
