@@ -13,19 +13,18 @@ from typing import TYPE_CHECKING
 from truechimer.config.addresses import peer_address
 from truechimer.samples import ProbeOutcome, Via
 from truechimer_agent.probes import outcomes
-from truechimer_agent.probes.outcomes import Result
+from truechimer_agent.probes.outcomes import LATE_NS, Result
 from truechimer_agent.probes.rounds import Rounds
 from truechimer_agent.probes.targets import Target
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from truechimer.config.model import ProbeConfig
     from truechimer_agent.collecting import Host, Observation
     from truechimer_agent.pauses.stalllog import StallLog
     from truechimer_agent.probes.targets import Address
 
-LATE_NS = 5_000_000
 _UINT32 = struct.Struct("=I")
 _TCPI_RTT = 68
 _TCPI_TOTAL_RETRANS = 100
@@ -49,10 +48,17 @@ class Tcp:
 
     interval_s = 10.0
 
-    def __init__(self, host: Host, probes: Iterable[ProbeConfig], stalls: StallLog) -> None:
+    def __init__(
+        self,
+        host: Host,
+        probes: Iterable[ProbeConfig],
+        stalls: StallLog,
+        make_socket: Callable[..., socket.socket] = socket.socket,
+    ) -> None:
         self._host = host
+        self._make_socket = make_socket
         self._targets = [target_of(probe) for probe in probes if probe.kind == "tcp"]
-        self._rounds = Rounds(host, self._targets, stalls, Via.TCP, self._connect)
+        self._rounds = Rounds(host, self._targets, stalls, Via.TCP, self._begin)
         self._attempts: set[_Attempt] = set()
 
     async def open(self) -> None:
@@ -70,22 +76,10 @@ class Tcp:
             self._release(attempt)
         await self._rounds.stop()
 
-    def _connect(self, target: Target, address: Address) -> None:
-        result = self._begin(target, address)
-        for _ in range(target.address_count - 1):
-            if result is None or not outcomes.is_of_the_route(result.outcome):
-                break
-            # No packet has left: another address of the name may have a route.
-            target.move_on()
-            address = target.address or address
-            result = self._begin(target, address)
-        if result is not None:
-            self._rounds.ended(target, address, result)
-
     def _begin(self, target: Target, address: Address) -> Result | None:
         """Send a SYN. The result when that alone decides, None while it is in flight or was not sent."""
         try:
-            sock = socket.socket(address.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+            sock = self._make_socket(address.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         except OSError as error:
             if error.errno in outcomes.OWN_WANT:
                 self._rounds.want(error)

@@ -11,6 +11,8 @@ from truechimer.samples import ProbeOutcome
 if TYPE_CHECKING:
     from truechimer_agent.pauses.stalllog import StallLog
 
+LATE_NS = 5_000_000
+"""A timer or an answer that the loop came to later than this is a stall of the agent itself."""
 STALLED_SHARE = 0.1
 """A stall counts when it took this share of the time in flight: 5 ms spoil a round trip of 1 ms, not a
 silence of 3 s; otherwise a busy host would never see a loss."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from truechimer.samples import ProbeOutcome
 from truechimer_agent.collecting import CollectFailure
-from truechimer_agent.probes.outcomes import Result
+from truechimer_agent.probes.outcomes import LATE_NS, Result, is_of_the_route
 from truechimer_agent.probes.schedule import first_due_s, next_due_s
 from truechimer_agent.probes.settling import Settling
 from truechimer_agent.probes.targets import look_up
@@ -21,13 +21,14 @@ if TYPE_CHECKING:
     from truechimer_agent.probes.targets import Address, Target
 
 IN_FLIGHT_LIMIT = 16
-LATE_S = 0.005
-"""A timer or an answer that the loop came to this late is a stall of the agent itself."""
 NS = 1_000_000_000
 
 
 class Rounds:
-    """Calls ``send(target, address)`` whenever a probe is due; everything runs in the loop's callbacks."""
+    """Calls ``begin(target, address)`` whenever a probe is due; everything runs in the loop's callbacks.
+
+    ``begin`` sends, and returns the result when sending alone decides it.
+    """
 
     def __init__(
         self,
@@ -35,13 +36,13 @@ class Rounds:
         targets: Sequence[Target],
         stalls: StallLog,
         via: Via,
-        send: Callable[[Target, Address], None],
+        begin: Callable[[Target, Address], Result | None],
         lookup: Callable[[str, int], Awaitable[Sequence[Address]]] = look_up,
     ) -> None:
         self._host = host
         self._targets = targets
         self._stalls = stalls
-        self._send = send
+        self._begin = begin
         self._lookup = lookup
         self._settling = Settling(host, stalls, via)
         self._timers: dict[str, asyncio.TimerHandle] = {}
@@ -109,9 +110,10 @@ class Rounds:
 
     def late(self, late_s: float) -> None:
         """Note that the loop came late to something by so much."""
-        if late_s > LATE_S:
+        late_ns = round(late_s * NS)
+        if late_ns > LATE_NS:
             now_ns = self._host.steady_now_ns()
-            self._stalls.add(now_ns - round(late_s * NS), now_ns)
+            self._stalls.add(now_ns - late_ns, now_ns)
 
     def _due(self, target: Target, due_s: float) -> None:
         loop = asyncio.get_running_loop()
@@ -131,6 +133,18 @@ class Rounds:
             target.skipped += 1
         else:
             self._send(target, address)
+
+    def _send(self, target: Target, address: Address) -> None:
+        result = self._begin(target, address)
+        for _ in range(target.address_count - 1):
+            if result is None or not is_of_the_route(result.outcome):
+                break
+            # No packet has left: another address of the name may have a route.
+            target.move_on()
+            address = target.address or address
+            result = self._begin(target, address)
+        if result is not None:
+            self.ended(target, address, result)
 
     def _refresh(self, target: Target) -> None:
         if target.needs_resolving():

@@ -1,0 +1,155 @@
+"""One socket that speaks ICMP echo in one family: unprivileged where that is allowed, else raw."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from truechimer.errors import DecodeError
+from truechimer.samples import ProbeOutcome
+from truechimer_agent.probes import echo, outcomes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from truechimer_agent.probes.echo import Echo, IpVersion
+    from truechimer_agent.probes.targets import Address
+
+SO_TIMESTAMPNS = 35
+"""asm-generic/socket.h; SCM_TIMESTAMPNS has the same number."""
+IP_RECVERR = 11
+IPV6_RECVERR = 25
+_SOL_RAW, _ICMP_FILTER = 255, 1
+_ICMP6_FILTER = 1
+_ONLY_ECHO_REPLIES = struct.pack("=I", ~(1 << 0) & 0xFFFFFFFF)
+_ONLY_ECHO_REPLIES_6 = struct.pack("=8I", *(0xFFFFFFFF & ~(1 << 1 if word == 4 else 0) for word in range(8)))
+_TIMESPEC = struct.Struct("=qq")
+_EXTENDED_ERROR = struct.Struct("=IBBBBII")
+"""sock_extended_err of linux/errqueue.h: errno, origin, type, code, pad, info, data."""
+_FROM_THE_NETWORK = frozenset({2, 3})
+"""SO_EE_ORIGIN_ICMP, SO_EE_ORIGIN_ICMP6."""
+_ROOM = 2048
+_CONTROL_ROOM = 512
+_NS = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """Something came for a request: a reply, or somebody's word that it got nowhere.
+
+    ``kernel_wall_ns`` is when the kernel received it, by the wall clock, where it says so.
+    """
+
+    echo: Echo
+    outcome: ProbeOutcome
+    kernel_wall_ns: int | None
+
+
+class PingSocket:
+    """Sends requests and reads what comes for them; never blocks. Raises OSError when none can be made."""
+
+    def __init__(
+        self, version: IpVersion, identifier: int, make_socket: Callable[..., socket.socket]
+    ) -> None:
+        self._version = version
+        self._family = socket.AF_INET if version == 4 else socket.AF_INET6
+        self._protocol = socket.IPPROTO_ICMP if version == 4 else socket.IPPROTO_ICMPV6
+        self.is_raw = False
+        try:
+            self.sock = make_socket(self._family, socket.SOCK_DGRAM, self._protocol)
+        except PermissionError:
+            self.sock = make_socket(self._family, socket.SOCK_RAW, self._protocol)
+            self.is_raw = True
+        self.identifier = identifier
+        try:
+            self._prepare()
+        except OSError:
+            self.sock.close()
+            raise
+
+    def _prepare(self) -> None:
+        self.sock.setblocking(False)
+        self.sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        if self._version == 4:
+            self.sock.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
+        else:
+            self.sock.setsockopt(socket.IPPROTO_IPV6, IPV6_RECVERR, 1)
+        if not self.is_raw:
+            # The kernel chooses the identifier of a ping socket: its port.
+            self.sock.bind(("0.0.0.0" if self._version == 4 else "::", 0))  # noqa: S104 - receives only its own replies
+            self.identifier = self.sock.getsockname()[1]
+        elif self._version == 4:
+            self.sock.setsockopt(_SOL_RAW, _ICMP_FILTER, _ONLY_ECHO_REPLIES)
+        else:
+            self.sock.setsockopt(socket.IPPROTO_ICMPV6, _ICMP6_FILTER, _ONLY_ECHO_REPLIES_6)
+
+    def send(self, sequence: int, nonce: bytes, address: Address) -> None:
+        """Send a request. Raises OSError for what this host's routing or firewall says."""
+        data = echo.request(self._version, self.identifier, sequence, nonce)
+        try:
+            self.sock.sendto(data, address.sockaddr)
+        except OSError:
+            # It may have been an earlier request's error, which the kernel tells at the next call; then it
+            # is in the error queue too and this request has not been sent.
+            self.sock.sendto(data, address.sockaddr)
+
+    def receive(self) -> list[Arrival]:
+        """What came: one packet, or all errors that wait. Raises DecodeError for what is not for us."""
+        try:
+            data, control, _, _ = self.sock.recvmsg(_ROOM, _CONTROL_ROOM)
+        except OSError:
+            return self._errors()
+        if self.is_raw and self._version == 4:
+            data = echo.without_ipv4_header(data)
+        answer = echo.reply(self._version, data)
+        self._check(answer)
+        return [Arrival(answer, ProbeOutcome.REPLY, _kernel_stamp(control))]
+
+    def _errors(self) -> list[Arrival]:
+        arrivals: list[Arrival] = []
+        while True:
+            try:
+                data, control, _, _ = self.sock.recvmsg(_ROOM, _CONTROL_ROOM, socket.MSG_ERRQUEUE)
+            except OSError:
+                return arrivals
+            outcome = _error_outcome(control)
+            try:
+                request = echo.quoted(self._version, data)
+                self._check(request)
+            except DecodeError:
+                continue  # about another program's packet, or about none that can be told
+            if outcome is not None:
+                arrivals.append(Arrival(request, outcome, _kernel_stamp(control)))
+
+    def _check(self, found: Echo) -> None:
+        if found.identifier != self.identifier:
+            raise DecodeError(f"ICMP echo of another program: identifier {found.identifier}")
+
+    def close(self) -> None:
+        """Close."""
+        self.sock.close()
+
+
+def _error_outcome(control: list[tuple[int, int, bytes]]) -> ProbeOutcome | None:
+    for level, kind, data in control:
+        ours = (level, kind) in ((socket.IPPROTO_IP, IP_RECVERR), (socket.IPPROTO_IPV6, IPV6_RECVERR))
+        if not ours or len(data) < _EXTENDED_ERROR.size:
+            continue
+        number, origin, *_ = _EXTENDED_ERROR.unpack_from(data)
+        if origin in _FROM_THE_NETWORK and number == errno.EACCES:
+            # A router's "administratively prohibited" (ICMPv6; IPv4's is EHOSTUNREACH already).
+            return ProbeOutcome.HOST_UNREACHABLE
+        outcome = outcomes.of_errno(number)
+        return None if outcome in (ProbeOutcome.REPLY, ProbeOutcome.LOST) else outcome
+    return None
+
+
+def _kernel_stamp(control: list[tuple[int, int, bytes]]) -> int | None:
+    for level, kind, data in control:
+        if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS and len(data) >= _TIMESPEC.size:
+            seconds, nanoseconds = _TIMESPEC.unpack_from(data)
+            return int(seconds) * _NS + int(nanoseconds)
+    return None
