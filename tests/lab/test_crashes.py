@@ -4,6 +4,7 @@ import random
 import sqlite3
 import time
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import duckdb
@@ -30,15 +31,26 @@ def identity(sample: Sample) -> tuple[str, tuple[tuple[str, str], ...], int]:
 
 def spooled(state_dir: Path) -> list[Sample]:
     """Every sample in the spool: a sink that never answers keeps them all there."""
-    with sqlite3.connect(f"file:{state_dir / 'spool.sqlite'}?mode=ro", uri=True) as db:
+    with closing(sqlite3.connect(f"file:{state_dir / 'spool.sqlite'}?mode=ro", uri=True)) as db:
         batches = [bytes(row[0]) for row in db.execute("SELECT lines FROM batch ORDER BY id")]
-    db.close()
     samples: list[Sample] = []
     for batch in batches:
         found = decode(batch)
         assert not found.refused
         samples += found.samples
     return samples
+
+
+def newest_batch(state_dir: Path) -> int:
+    with closing(sqlite3.connect(f"file:{state_dir / 'spool.sqlite'}?mode=ro", uri=True)) as db:
+        return int(db.execute("SELECT max(id) FROM batch").fetchone()[0])
+
+
+def acknowledged(state_dir: Path) -> int:
+    """The last batch that the analyzer has, by the agent's own cursor."""
+    with closing(sqlite3.connect(f"file:{state_dir / 'spool.sqlite'}?mode=ro", uri=True)) as db:
+        cursors = dict(db.execute("SELECT sink, batch_id FROM cursor"))
+    return max((int(at) for sink, at in cursors.items() if str(ANALYZER_PORT) in sink), default=0)
 
 
 def stored(store: Path) -> Counter[tuple[str, tuple[tuple[str, str], ...], int]]:
@@ -93,13 +105,10 @@ def test_every_committed_sample_arrives_exactly_once(network: Network, tmp_path:
         samples = spooled(tmp_path / "agent/state")
         agent.restart()
 
-        def caught_up() -> bool:
-            sinks = agent.request("GET", "/healthz").json()["sinks"]
-            (behind,) = [sink for name, sink in sinks.items() if str(ANALYZER_PORT) in name]
-            return bool(behind["ok"])
-
-        wait_until(caught_up, "the spool to drain", timeout_s=120)
-        time.sleep(3)
+        newest = newest_batch(tmp_path / "agent/state")
+        wait_until(
+            lambda: acknowledged(tmp_path / "agent/state") >= newest, "the spool to be shipped", timeout_s=120
+        )
         agent.stop()
         assert analyzer.stop() == 0
         in_store = stored(tmp_path / "analyzer/store")

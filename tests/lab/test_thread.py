@@ -167,7 +167,7 @@ def test_no_server_answers(network: Network, tmp_path: Path) -> None:
             sinks=[URL],
         )
         config.write_text(config.read_text().replace("[ntp]", "[ntp]\ntimeout_s = 0.5"))
-        fleet.agent(config)
+        fleet.agent(config, wait=False)
         node = wait_until(
             lambda: len((node := clocks(fleet)).get("servers", [])) == 3 and node, "the servers in the store"
         )

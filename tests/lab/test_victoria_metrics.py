@@ -70,7 +70,10 @@ def test_victoria_metrics_holds_every_sample_that_the_embedded_store_holds(
             agent = fleet.agent(config)
             time.sleep(RUN_S)
             wait_until(
-                lambda: all(sink["ok"] for sink in agent.request("GET", "/healthz").json()["sinks"].values()),
+                lambda: all(
+                    sink["down_s"] is None and sink["sent_samples_total"] > 0
+                    for sink in agent.request("GET", "/healthz").json()["sinks"]
+                ),
                 "both sinks to answer",
             )
             assert agent.stop() == 0

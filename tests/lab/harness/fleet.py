@@ -83,9 +83,9 @@ class Fleet:
         """Stop the analyzer cleanly, so that its store can be read."""
         assert self._analyzer.stop() == 0
 
-    def agent(self, config: Path, *, env: dict[str, str] | None = None) -> Agent:
-        """An agent of that configuration on the node."""
-        return self._stack.enter_context(Agent(self.host, config, env=env))
+    def agent(self, config: Path, *, env: dict[str, str] | None = None, wait: bool = True) -> Agent:
+        """An agent of that configuration on the node; it is not healthy without a bound."""
+        return self._stack.enter_context(Agent(self.host, config, env=env, wait=wait))
 
     def __enter__(self) -> Self:
         return self
