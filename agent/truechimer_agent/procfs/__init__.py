@@ -1,1 +1,0 @@
-"""Texts and structures of the kernel, parsed."""
