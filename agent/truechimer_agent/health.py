@@ -61,6 +61,7 @@ def answer(status: AgentStatus) -> tuple[int, dict[str, object]]:
     degraded = bool(status.collectors_failing) or any(sink.down_s is not None for sink in status.sinks)
     spool = status.spool
     document: dict[str, object] = {
+        "service": "truechimer-agent",
         "status": "failing" if unfit else "degraded" if degraded else "ok",
         "problems": unfit,
         "bound": {"status": status.bound, "reason": status.bound_reason},
@@ -154,7 +155,11 @@ class Health:
 
     def _healthz(self) -> tuple[int, str, bytes]:
         if self._status is None:
-            code, document = 503, dict[str, object](status="failing", problems=["the agent is starting"])
+            starting = ["the agent is starting"]
+            code, document = (
+                503,
+                dict[str, object](service="truechimer-agent", status="failing", problems=starting),
+            )
         else:
             code, document = answer(self._status())
         return code, "application/json", json.dumps(document, allow_nan=False).encode() + b"\n"

@@ -24,6 +24,7 @@ Document = dict[str, Any]
 
 LOCAL_ANALYZER = "http://127.0.0.1:8723"
 TOKEN_VARIABLE = "TRUECHIMER_TOKEN_FILE"  # noqa: S105 - the name of a variable that names a file
+ANALYZER_SERVICE = "truechimer-analyzer"
 ANALYZER_MODULES = ("numpy", "duckdb", "starlette", "uvicorn", "scipy", "apscheduler")
 _PROBE_TIMEOUT_S = 1.0
 _ANSWER_TIMEOUT_S = 120.0
@@ -69,12 +70,19 @@ def default_store() -> str:
 
 
 def identify(base: str) -> bool:
-    """Whether a truechimer analyzer answers at ``base``."""
+    """Whether a working truechimer analyzer answers at ``base``."""
+    status, service = service_at(base)
+    return status == 200 and service == ANALYZER_SERVICE
+
+
+def service_at(base: str) -> tuple[int | None, str | None]:
+    """The status of /healthz at ``base`` and which of our services says so; None where nobody does."""
     try:
-        status, _ = _get(base.rstrip("/") + "/healthz", _PROBE_TIMEOUT_S, None)
+        status, body = _get(base.rstrip("/") + "/healthz", _PROBE_TIMEOUT_S, None)
     except TruechimerError:
-        return False
-    return status == 200
+        return None, None
+    service = (_document(body) or {}).get("service")
+    return status, service if isinstance(service, str) else None
 
 
 def ask_http(base: str, command: str, options: Mapping[str, str]) -> Document:

@@ -120,7 +120,7 @@ def analyzer():
             pass
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.asked, server.answers = [], {"/healthz": (200, b"ok")}
+    server.asked, server.answers = [], {"/healthz": (200, {"service": "truechimer-analyzer"})}
     server.url = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever)
     thread.start()

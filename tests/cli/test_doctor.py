@@ -59,10 +59,10 @@ def test_a_port_is_free_or_says_who_has_it():
         taken.bind(("127.0.0.1", 0))
         number = taken.getsockname()[1]
         taken.listen()
-        found = installation.port("analyzer_port", "127.0.0.1", number, "an analyzer")
+        found = installation.port("analyzer_port", "127.0.0.1", number, "truechimer-analyzer")
         assert not found.ok
         assert "another program" in found.why
-    assert installation.port("analyzer_port", "127.0.0.1", number, "an analyzer").ok
+    assert installation.port("analyzer_port", "127.0.0.1", number, "truechimer-analyzer").ok
 
 
 def test_folders_that_cannot_be_written_are_named(tmp_path):

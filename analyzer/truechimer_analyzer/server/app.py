@@ -119,7 +119,7 @@ class _Handlers:
     async def health(self, request: Request) -> Response:  # noqa: ARG002 - a handler's signature
         """200 while the store writes and answers; 503 by StoreFailed otherwise."""
         await to_thread.run_sync(self._service.store.check, limiter=self._checking, abandon_on_cancel=True)
-        return replies.document({"status": "ok", "version": __version__})
+        return replies.document({"service": "truechimer-analyzer", "status": "ok", "version": __version__})
 
     async def metrics(self, request: Request) -> Response:  # noqa: ARG002 - a handler's signature
         """Prometheus text."""

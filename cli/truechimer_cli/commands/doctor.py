@@ -61,8 +61,8 @@ def _looks(config: Path | None, *, network: bool) -> Iterator[Callable[[], Check
     yield lambda: installation.folder("state_dir", agent.state_dir)
     yield lambda: installation.folder("runtime_dir", runtime)
     analyzer_at = listen_address(ServerConfig().listen)
-    yield lambda: installation.port("analyzer_port", *analyzer_at, "an analyzer")
-    yield lambda: installation.port("agent_port", *health, "an agent")
+    yield lambda: installation.port("analyzer_port", *analyzer_at, "truechimer-analyzer")
+    yield lambda: installation.port("agent_port", *health, "truechimer-agent")
     yield lambda: installation.agent(runtime)
     if network:
         yield lambda: installation.servers(config)

@@ -13,7 +13,7 @@ from truechimer.clock import Clock, NoBound
 from truechimer.config import format_address
 from truechimer.segment import SEGMENT_NAME
 from truechimer_cli.amounts import seconds
-from truechimer_cli.asking import identify, missing_analyzer_modules
+from truechimer_cli.asking import missing_analyzer_modules, service_at
 from truechimer_cli.doctor.check import Check
 from truechimer_cli.upping.ports import holder, is_taken
 
@@ -52,13 +52,13 @@ def folder(check: str, path: Path) -> Check:
     return Check(check, ok=False, why=f"{path}: this user may not write {there}", fix=fix)
 
 
-def port(check: str, host: str, number: int, ours: str) -> Check:
+def port(check: str, host: str, number: int, service: str) -> Check:
     """A port of ours: free, or already ours."""
     address = format_address(host, number)
     if number == 0 or not is_taken(host, number):
         return Check(check, ok=True, why=f"{address} is free")
-    if identify(f"http://{address}"):
-        return Check(check, ok=True, why=f"{ours} answers at {address}")
+    if service_at(f"http://{address}")[1] == service:
+        return Check(check, ok=True, why=f"{service} answers at {address}")
     who = holder(host, number)
     return Check(
         check, ok=False, why=f"{address} is taken by {who}", fix="stop that, or configure another port"

@@ -8,7 +8,7 @@ import psutil
 
 from truechimer.config import format_address
 from truechimer.errors import UserError
-from truechimer_cli.asking import identify
+from truechimer_cli.asking import service_at
 
 
 def need_free(host: str, port: int) -> None:
@@ -49,8 +49,8 @@ def is_taken(host: str, port: int) -> bool:
 
 
 def holder(host: str, port: int) -> str:
-    """Who listens, as well as can be told: a truechimer analyzer, a process, or another program."""
-    who = "a truechimer analyzer" if identify(f"http://{format_address(host, port)}") else "another program"
+    """Who listens, as well as can be told: one of our services, a process, or another program."""
+    who = service_at(f"http://{format_address(host, port)}")[1] or "another program"
     try:
         connections = psutil.net_connections("tcp")
     except (psutil.Error, OSError):
