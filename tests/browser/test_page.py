@@ -294,3 +294,53 @@ def test_numbers_read_well(serve, page: Page) -> None:
     page.goto(f"{serve(fleets.one_host()).url}/login")
     read = {call: page.evaluate(f"import('/format.js').then((format) => format.{call})") for call in READINGS}
     assert read == READINGS
+
+
+def test_dragging_zooms_into_time_until_a_double_click(serve, page: Page) -> None:
+    server = serve(fleets.one_host())
+    shown(page, server)
+    chart = page.locator("#offset-chart .u-over")
+    chart.scroll_into_view_if_needed()
+    box = chart.bounding_box()
+    assert box is not None
+
+    def read(share: float) -> str:
+        page.mouse.move(box["x"] + box["width"] * share, box["y"] + 40)
+        return page.locator("#offset-chart .readout").inner_text()[11:19]
+
+    assert read(0.99) > "19:59:00"
+    page.mouse.move(box["x"] + box["width"] * 0.1, box["y"] + 40)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.3, box["y"] + 40, steps=4)
+    page.mouse.up()
+    assert "19:17:00" < read(0.99) < "19:19:00"
+    server.commit()
+    page.wait_for_timeout(1500)
+    assert "19:17:00" < read(0.98) < "19:19:00"
+    chart.dblclick()
+    assert read(0.99) > "19:59:00"
+
+
+def test_a_single_point_is_drawn_over_seconds_not_years(serve, page: Page) -> None:
+    fleet = fleets.one_host()
+    one = {"tags": {}, "time_s": [fleets.AS_OF_S - 5], "fields": {"wall_rate_ppm": [0.004]}}
+    fleet.series = {**fleet.series, "truechimer_clock": {"series": [one]}}
+    shown(page, serve(fleet))
+    expect(page.locator("#rate-chart .readout")).to_have_text("now +0.004 ppm")
+    page.locator("#rate-chart .picture").focus()
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator("#rate-chart .readout")).to_contain_text("19:59:55 UTC")
+
+
+def test_readouts_follow_the_newest_answer(serve, page: Page) -> None:
+    server = serve(fleets.one_host())
+    shown(page, server)
+    later = {"tags": {}, "time_s": [fleets.AS_OF_S - 5], "fields": {"wall_rate_ppm": [55.5]}}
+    before = page.locator("#rate-chart .readout")
+    expect(before).to_contain_text("now +11.8 ppm")
+    server.fleet.series = {
+        **server.fleet.series,
+        "truechimer_clock": {"series": [*server.fleet.series["truechimer_clock"]["series"], later]},
+    }
+    server.commit()
+    expect(before).to_contain_text("now +55.5 ppm")

@@ -33,6 +33,22 @@ export function timeAxis() {
   });
 }
 
+/**
+ * The range of a chart's time axis: its data up to the answer's own instant, at least `least_s` wide;
+ * what the reader chose while zoomed. (uPlot makes years of a single point.)
+ */
+export function timeRange(chart, least_s) {
+  return (u, low, high) => {
+    if (chart.zoomed) return [low, high];
+    const times = u.data[0];
+    if (times.length === 0) return [0, 1];
+    const last = times[times.length - 1];
+    const { asOf } = chart.state;
+    const end = asOf === null ? last : Math.max(last, Math.min(asOf, last + 120));
+    return [Math.min(times[0], end - least_s), end];
+  };
+}
+
 /** Labels of durations on an axis, all in the unit of the largest. */
 export function durationLabels(u, splits) {
   const known = splits.filter((value) => value !== null);
@@ -81,6 +97,7 @@ export class Chart {
       if (this.zoomed) this.plot.setData(data, false);
       else this.plot.setData(data);
       if (this.zoomed) this.plot.redraw(true, false);
+      this.tell(this.plot);
       return;
     }
     this.forget();

@@ -71,7 +71,8 @@ export function aheadBehind(seconds) {
 /** Parts per million, signed. */
 export function ppm(value) {
   if (value === null) return UNKNOWN;
-  const body = significant(Math.abs(value), 3);
+  const size = Math.abs(value);
+  const body = size > 0 && size < 0.1 ? String(Number(size.toPrecision(1))) : significant(size, 3);
   return value < 0 ? `−${body}` : `+${body}`;
 }
 

@@ -170,12 +170,11 @@ function draw() {
     return;
   }
   const node = drawClockSections(clocks, sources);
-  const seconds = windowSeconds(view.since);
   if (answers.pauses) {
     trouble("pauses", "pauses");
     const shown = scoped(sources ?? [], node);
     scopeNote("pauses", node, "");
-    drawPauses(shown, { asOf: clocks.asOf, window_s: seconds, alone: view.scope !== "fleet", label: view.scope === "fleet" ? "the fleet" : (node?.name ?? "") });
+    drawPauses(shown, { asOf: clocks.asOf, alone: view.scope !== "fleet", label: view.scope === "fleet" ? "the fleet" : (node?.name ?? "") });
     links("pauses", "Pauses", [["JSON", address("pauses", detail("pauses", view.since))]], () => pauseRows(shown));
   }
   if (answers.rtt) {

@@ -1,22 +1,15 @@
 // One node: W − UTC with its band, events of the clock, and the wall clock's rate.
 
-import { Chart, axis, durationLabels, timeAxis } from "./chart.js";
+import { Chart, axis, durationLabels, timeAxis, timeRange } from "./chart.js";
 import { byId } from "./dom.js";
 import { duration, local, ppm, signed, utc, words } from "./format.js";
 import { ink } from "./palette.js";
 import { columns, points } from "./series.js";
 
 const LEAST_SPAN_S = 30;
+const SETTLING_S = 20;
 let offsets;
 let rates;
-
-function timeRange(asOf) {
-  return (u, low, high) => {
-    if (low === null) return [0, 1];
-    const end = asOf() === null ? high : Math.max(high, Math.min(asOf(), high + 120));
-    return [Math.min(low, end - LEAST_SPAN_S), end];
-  };
-}
 
 /** Low, middle and high of W − UTC from a series of bounds of UTC − W. */
 export function band(document) {
@@ -56,8 +49,21 @@ function drawEvents(u, events) {
   ctx.restore();
 }
 
+// Right after a start the band is wide by nature: the scale goes by what follows, where there is some.
+function settled(data, events) {
+  const starts = events.filter((event) => event.kind === "agent_start").map((event) => event.at);
+  const within = (at) => starts.some((start) => at >= start && at - start < SETTLING_S);
+  const kept = data[0].map((at, i) => i).filter((i) => data[1][i] !== null && !within(data[0][i]));
+  return kept.length > 2 ? kept : data[0].map((at, i) => i).filter((i) => data[1][i] !== null);
+}
+
 function yRange(u, low, high) {
   if (low === null) return [-1e-3, 1e-3];
+  if (!offsets.zoomed) {
+    const shown = settled(u.data, offsets.state.events);
+    low = shown.reduce((least, i) => Math.min(least, u.data[1][i]), Infinity);
+    high = shown.reduce((most, i) => Math.max(most, u.data[3][i]), -Infinity);
+  }
   const pad = Math.max((high - low) * 0.12, 1e-7);
   const [least, most] = [Math.min(low - pad, 0), Math.max(high + pad, 0)];
   // Zero is in the picture unless the band would be squeezed to a line by it.
@@ -89,12 +95,12 @@ export function drawOffset(state) {
       return `${utc(at)} (${local(at)}): ${value}`;
     },
     options: () => ({
-      scales: { x: { time: true, range: timeRange(() => offsets.state.asOf) }, y: { range: yRange } },
+      scales: { x: { time: true, range: timeRange(offsets, LEAST_SPAN_S) }, y: { range: yRange } },
       axes: [timeAxis(), axis({ size: 82, values: durationLabels })],
       series: [
         {},
         { stroke: ink("band-edge"), width: 1, points: { show: false } },
-        { stroke: ink("accent"), width: 2, points: { show: data[0].length < 3 } },
+        { stroke: ink("accent"), width: 2, points: { show: (u) => u.data[0].length < 3 } },
         { stroke: ink("band-edge"), width: 1, points: { show: false } },
       ],
       bands: [{ series: [3, 1], fill: ink("band") }],
@@ -139,11 +145,11 @@ export function drawRate(state) {
     options: () => ({
       height: 200,
       scales: {
-        x: { time: true, range: timeRange(() => rates.state.asOf) },
+        x: { time: true, range: timeRange(rates, LEAST_SPAN_S) },
         y: { range: (u, low, high) => (low === null ? [-1, 1] : [low - Math.max((high - low) * 0.15, 0.01), high + Math.max((high - low) * 0.15, 0.01)]) },
       },
-      axes: [timeAxis(), axis({ size: 74, values: (u, splits) => splits.map((value) => (value === null ? null : `${Number(value.toFixed(4))} ppm`.replace("-", "−"))) })],
-      series: [{}, { stroke: ink("series-1"), width: 1.5, points: { show: data[0].length < 40, size: 4 } }],
+      axes: [timeAxis(), axis({ size: 86, values: (u, splits) => splits.map((value) => (value === null ? null : `${Number(value.toFixed(4))} ppm`.replace("-", "−"))) })],
+      series: [{}, { stroke: ink("series-1"), width: 1.5, points: { show: (u) => u.data[0].length < 40, size: 4 } }],
     }),
   });
 }

@@ -1,6 +1,6 @@
 // Pauses: when, how long and why; and for each source how long it was watched.
 
-import { Chart, axis, timeAxis } from "./chart.js";
+import { Chart, axis, timeAxis, timeRange } from "./chart.js";
 import { byId, h, redraw, s } from "./dom.js";
 import { count, duration, evidence, local, percent, span, utc, utcTime, words } from "./format.js";
 import { CAUSES, ink, outline } from "./palette.js";
@@ -82,7 +82,7 @@ function drawMarks(u, marks, causes) {
   ctx.restore();
 }
 
-function drawChart(sources, { asOf, window_s, label }) {
+function drawChart(sources, { asOf, label }) {
   chart ??= new Chart(byId("pauses-chart"));
   const marks = sources
     .flatMap((source) => source.timeline.map((one) => ({ ...one, source })))
@@ -100,7 +100,7 @@ function drawChart(sources, { asOf, window_s, label }) {
   }
   const data = [marks.map((one) => one.at), marks.map((one) => one.duration_s)];
   const longest = marks.reduce((a, b) => (b.duration_s > a.duration_s ? b : a));
-  chart.state = { marks, causes, asOf, window_s };
+  chart.state = { marks, causes, asOf };
   chart.draw({
     signature: `pauses ${label}`,
     data,
@@ -114,10 +114,7 @@ function drawChart(sources, { asOf, window_s, label }) {
     options: () => ({
       height: 240,
       scales: {
-        x: { time: true, range: (u, low, high) => {
-          const end = chart.state.asOf === null ? high : Math.max(high, chart.state.asOf);
-          return [Math.min(low, end - Math.min(chart.state.window_s, 120)), end];
-        } },
+        x: { time: true, range: timeRange(chart, 120) },
         y: { distr: 3, log: 10, range: (u, low, high) => [10 ** Math.floor(Math.log10(low * 0.99)), 10 ** Math.ceil(Math.log10(high * 1.01))] },
       },
       axes: [timeAxis(), axis({ size: 70, values: (u, splits) => splits.map((v) => (v !== null && /^1(e|0*$)/.test(Number(v.toPrecision(3)).toExponential()) ? duration(v, 1) : null)) })],
