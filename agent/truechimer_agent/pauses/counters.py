@@ -142,7 +142,9 @@ class Evidence:
             Counter(["/proc/pressure/memory"], parse_some, 1),
             Counter(["/proc/pressure/io"], parse_some, 1),
         ]
-        self._groups: list[Counter] = []
+        self._groups = [Counter([], parse_throttled, 1), Counter([], parse_frozen, 1)]
+        self._membership = ""
+        self._texts = self.peek()
         self.find_cgroup()
         self._asleep_ns = asleep_ns()
         self._loose_texts = self._read_loose()
@@ -152,10 +154,14 @@ class Evidence:
         self._loose_period_ns = cost_ns * LOOSE_PERIOD_PER_COST
 
     def find_cgroup(self) -> None:
-        """Open the counters of the cgroup that this process is in now: it may have been moved."""
+        """Open the counters of the cgroup that this process is in, anew when it was moved."""
+        membership = read_text("/proc/self/cgroup")
+        if membership == self._membership:
+            return
+        self._membership = membership
         for counter in self._groups:
             counter.close()
-        folders = cgroup_folders(read_text("/proc/self/cgroup"))
+        folders = cgroup_folders(membership)
         throttles = [f"{folder}/{name}" for folder in folders for name in ("cpu.stat.local", "cpu.stat")]
         freezes = [f"{folder}/cgroup.stat.local" for folder in folders]
         self._groups = [Counter(throttles, parse_throttled, 1), Counter(freezes, parse_frozen, 1)]
@@ -167,6 +173,7 @@ class Evidence:
 
     def keep(self, now_ns: int) -> None:
         """New baselines; of the costlier counters when they are due."""
+        self.find_cgroup()
         self._texts = self.peek()
         if now_ns - self._loose_ns >= self._loose_period_ns:
             self._loose_texts = self._read_loose()

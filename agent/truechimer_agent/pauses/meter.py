@@ -140,7 +140,6 @@ class Meter:
         self._late_ns = 0
         if now_ns - self._window_ns >= WINDOW_NS:
             self._close_window(now_ns)
-            self._evidence.find_cgroup()
         if self._parent and os.getppid() != self._parent:
             self._ending = True
         return now_ns

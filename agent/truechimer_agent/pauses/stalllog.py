@@ -23,6 +23,11 @@ class StallLog:
         """Whether any stall overlaps this stretch."""
         return any(start < end_steady_ns and end > start_steady_ns for start, end in self._stalls)
 
+    def longest_ns(self, start_steady_ns: int, end_steady_ns: int) -> int:
+        """The longest part of this stretch that one noted stall covers."""
+        parts = (min(end, end_steady_ns) - max(start, start_steady_ns) for start, end in self._stalls)
+        return max(0, max(parts, default=0))
+
     def stalled_ns(self, start_steady_ns: int, end_steady_ns: int) -> int:
         """How much of this stretch was stalled; what several observers noted counts once."""
         total = 0
