@@ -8,7 +8,12 @@ from collections import defaultdict
 from collections.abc import Callable, Generator
 
 import pytest
+from hypothesis import settings
 from lab.harness.prerequisites import missing_for_browser, missing_for_lab
+
+# A busy machine is slow now and then: that says nothing about the code.
+settings.register_profile("truechimer", deadline=None)
+settings.load_profile("truechimer")
 
 REQUIRED = os.environ.get("TRUECHIMER_REQUIRE_LAB", "") not in {"", "0"}
 MISSING: dict[str, Callable[[], str | None]] = {"lab": missing_for_lab, "browser": missing_for_browser}

@@ -202,8 +202,7 @@ class Daemon:
         await self._runner.stop()
         self._put_out(last=True)
         self._outbox.flush_and_close(LAST_FLUSH_S)
-        for shipper in self._shippers:
-            shipper.stop(LAST_FLUSH_S)
+        await asyncio.gather(*(asyncio.to_thread(shipper.stop, LAST_FLUSH_S) for shipper in self._shippers))
 
 
 def run(config: AgentConfig) -> int:

@@ -138,8 +138,10 @@ def stamp(option, value, form):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
         s.bind(("127.0.0.1", 0))
         s.setsockopt(socket.SOL_SOCKET, option, value)
-        s.sendto(b"x", s.getsockname())
-        _, control, _, _ = s.recvmsg(16, 256)
+        control = []
+        while not control:  # the kernel turns its stamping on a little after the option is set
+            s.sendto(b"x", s.getsockname())
+            _, control, _, _ = s.recvmsg(16, 256)
         seconds, part = struct.unpack_from("qq", control[0][2])
         return seconds * 10**9 + part * form
 
