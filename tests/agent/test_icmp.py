@@ -1,6 +1,7 @@
 """ICMP probes of loopback, and replies that are not to be believed."""
 
 import asyncio
+import contextlib
 import os
 import socket
 
@@ -103,6 +104,11 @@ class Deaf(PingSocket):
 
     def send(self, sequence, nonce, _address):
         self.sent.append((sequence, nonce))
+
+    def receive(self):
+        with contextlib.suppress(OSError):
+            self.sock.recv(2048)
+        return []
 
 
 @pytest.fixture

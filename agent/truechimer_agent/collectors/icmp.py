@@ -84,7 +84,7 @@ class Icmp:
                 self._missing[family] = ProbeOutcome.NOT_PERMITTED if denied else ProbeOutcome.NET_UNREACHABLE
             else:
                 self._sockets[family] = ping
-                loop.add_reader(ping.sock, self._readable, family, ping)
+                loop.add_reader(ping.sock.fileno(), self._readable, family, ping)
         if not self._sockets:
             raise Lacking(
                 "ICMP echo is not allowed: this group is outside net.ipv4.ping_group_range, "
@@ -102,7 +102,7 @@ class Icmp:
         """Stop probing; what is in flight is dropped, what was answered is handed over."""
         loop = asyncio.get_running_loop()
         for ping in self._sockets.values():
-            loop.remove_reader(ping.sock)
+            loop.remove_reader(ping.sock.fileno())
             ping.close()
         self._sockets.clear()
         self._missing.clear()

@@ -91,8 +91,11 @@ class Tcp:
         attempt = _Attempt(target, address, sock, self._host.steady_now_ns(), self._host.steady().epoch)
         number = sock.connect_ex(address.sockaddr)
         if number == errno.EINPROGRESS:
+            # Loopback answers within the call, which says so only when it is asked again.
+            number = sock.connect_ex(address.sockaddr)
+        if number == errno.EALREADY:
             loop = asyncio.get_running_loop()
-            loop.add_writer(sock, self._writable, attempt)
+            loop.add_writer(sock.fileno(), self._writable, attempt)
             attempt.timer = loop.call_later(target.timeout_s, self._silent, attempt)
             self._attempts.add(attempt)
             target.in_flight += 1
@@ -109,7 +112,7 @@ class Tcp:
 
     def _finish(self, attempt: _Attempt) -> None:
         ended_ns = self._host.steady_now_ns()
-        outcome = outcomes.of_errno(attempt.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
+        outcome = outcomes.of_word(attempt.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
         late_ns = 0
         if outcome is ProbeOutcome.REPLY:
             late_ns = _unread_ns(attempt.sock, ended_ns - attempt.sent_ns)
@@ -131,7 +134,7 @@ class Tcp:
 
     def _release(self, attempt: _Attempt) -> None:
         self._attempts.discard(attempt)
-        asyncio.get_running_loop().remove_writer(attempt.sock)
+        asyncio.get_running_loop().remove_writer(attempt.sock.fileno())
         if attempt.timer is not None:
             attempt.timer.cancel()
         attempt.target.in_flight -= 1

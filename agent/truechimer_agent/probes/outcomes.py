@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 LATE_NS = 5_000_000
 """A timer or an answer that the loop came to later than this is a stall of the agent itself."""
 STALLED_SHARE = 0.1
-"""A stall counts when it took this share of the time in flight: 5 ms spoil a round trip of 1 ms, not a
-silence of 3 s; otherwise a busy host would never see a loss."""
+"""One stall counts when it took this share of the time in flight: 5 ms spoil a round trip of 1 ms, not a
+silence of 3 s. Short ones are not summed up, or a dead peer would look alive to every busy host."""
 
 _BY_ERRNO = {
     errno.ECONNREFUSED: ProbeOutcome.REFUSED,
@@ -44,6 +44,14 @@ _ROUTE_ENDED = frozenset(
 def of_errno(number: int) -> ProbeOutcome:
     """What an error of a connect or a send says of the peer; unknown ones are silence."""
     return _BY_ERRNO.get(number, ProbeOutcome.LOST)
+
+
+def of_word(number: int) -> ProbeOutcome:
+    """The same for an error that came back over the network after sending went well.
+
+    EACCES is then a router's "administratively prohibited" of ICMPv6, whose IPv4 sisters are EHOSTUNREACH.
+    """
+    return ProbeOutcome.HOST_UNREACHABLE if number == errno.EACCES else of_errno(number)
 
 
 def is_of_the_route(outcome: ProbeOutcome) -> bool:
@@ -77,7 +85,7 @@ def judge(result: Result, stalls: StallLog, epoch: int) -> ProbeOutcome:
         return result.outcome
     if epoch != result.epoch:
         return ProbeOutcome.OWN_STALL
-    stalled_ns = max(result.late_ns, stalls.stalled_ns(result.sent_ns, result.ended_ns))
+    stalled_ns = max(result.late_ns, stalls.longest_ns(result.sent_ns, result.ended_ns))
     if stalled_ns > 0 and stalled_ns >= STALLED_SHARE * result.rtt_ns:
         return ProbeOutcome.OWN_STALL
     return result.outcome

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import socket
 import struct
 from dataclasses import dataclass
@@ -97,7 +96,10 @@ class PingSocket:
             self.sock.sendto(data, address.sockaddr)
 
     def receive(self) -> list[Arrival]:
-        """What came: one packet, or all errors that wait. Raises DecodeError for what is not for us."""
+        """What came for our requests: one packet, or all errors that wait.
+
+        A raw socket hears other programs' replies too: they give nothing. Raises DecodeError for what is none.
+        """
         try:
             data, control, _, _ = self.sock.recvmsg(_ROOM, _CONTROL_ROOM)
         except OSError:
@@ -105,7 +107,8 @@ class PingSocket:
         if self.is_raw and self._version == 4:
             data = echo.without_ipv4_header(data)
         answer = echo.reply(self._version, data)
-        self._check(answer)
+        if answer.identifier != self.identifier:
+            return []
         return [Arrival(answer, ProbeOutcome.REPLY, _kernel_stamp(control))]
 
     def _errors(self) -> list[Arrival]:
@@ -118,15 +121,10 @@ class PingSocket:
             outcome = _error_outcome(control)
             try:
                 request = echo.quoted(self._version, data)
-                self._check(request)
             except DecodeError:
-                continue  # about another program's packet, or about none that can be told
-            if outcome is not None:
+                continue  # it does not quote enough to tell which packet it is about
+            if outcome is not None and request.identifier == self.identifier:
                 arrivals.append(Arrival(request, outcome, _kernel_stamp(control)))
-
-    def _check(self, found: Echo) -> None:
-        if found.identifier != self.identifier:
-            raise DecodeError(f"ICMP echo of another program: identifier {found.identifier}")
 
     def close(self) -> None:
         """Close."""
@@ -139,10 +137,7 @@ def _error_outcome(control: list[tuple[int, int, bytes]]) -> ProbeOutcome | None
         if not ours or len(data) < _EXTENDED_ERROR.size:
             continue
         number, origin, *_ = _EXTENDED_ERROR.unpack_from(data)
-        if origin in _FROM_THE_NETWORK and number == errno.EACCES:
-            # A router's "administratively prohibited" (ICMPv6; IPv4's is EHOSTUNREACH already).
-            return ProbeOutcome.HOST_UNREACHABLE
-        outcome = outcomes.of_errno(number)
+        outcome = outcomes.of_word(number) if origin in _FROM_THE_NETWORK else outcomes.of_errno(number)
         return None if outcome in (ProbeOutcome.REPLY, ProbeOutcome.LOST) else outcome
     return None
 

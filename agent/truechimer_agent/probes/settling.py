@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from truechimer_agent.pauses.stalllog import StallLog
     from truechimer_agent.probes.outcomes import Result
 
-PATIENCE_S = 0.1
+PATIENCE_S = 0.5
+"""Long enough for the meter's pipe, and one wake for all that ended meanwhile."""
 NS = 1e9
 
 
