@@ -202,6 +202,33 @@ def test_closing_closes_every_socket():
         asyncio.run(run(port))
 
 
+@pytest.mark.parametrize("turns", range(6))
+def test_a_look_up_that_ends_while_closing_sends_nothing(turns, monkeypatch):
+    """Whatever the loop is at when close comes, no socket is made after it."""
+
+    async def run(port):
+        asked = asyncio.get_running_loop().create_future()
+
+        async def answer(self, *args, **kwargs):
+            await asked
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+        monkeypatch.setattr(asyncio.base_events.BaseEventLoop, "getaddrinfo", answer)
+        collector = Tcp(ProbingHost(), [probe(f"db.example:{port}", interval_s=0.01)], StallLog())
+        await collector.open()
+        await until(lambda: collector._targets[0].waiting_ns)
+        asked.set_result(None)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await collector.close()
+        await asyncio.sleep(0.02)
+        assert not collector._attempts
+        assert collector._targets[0].in_flight == 0
+
+    with full_listener() as port:
+        asyncio.run(run(port))
+
+
 def test_the_first_probe_comes_within_a_second():
     """Whatever the interval, the first answer is there at once."""
     with listener() as port:

@@ -106,9 +106,8 @@ class Icmp:
             ping.close()
         self._sockets.clear()
         self._missing.clear()
-        for attempt in self._attempts.values():
-            attempt.timer.cancel()
-        self._attempts.clear()
+        for key, attempt in list(self._attempts.items()):
+            self._release(key, attempt)
         await self._rounds.stop()
 
     def _begin(self, target: Target, address: Address) -> Result | None:

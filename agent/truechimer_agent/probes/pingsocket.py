@@ -98,7 +98,7 @@ class PingSocket:
     def receive(self) -> list[Arrival]:
         """What came for our requests: one packet, or all errors that wait.
 
-        A raw socket hears other programs' replies too: they give nothing. Raises DecodeError for what is none.
+        A raw socket hears other programs' replies too: they give nothing. Raises DecodeError for a bad one.
         """
         try:
             data, control, _, _ = self.sock.recvmsg(_ROOM, _CONTROL_ROOM)

@@ -47,6 +47,7 @@ class Rounds:
         self._settling = Settling(host, stalls, via)
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._start_s = 0.0
+        self._running = False
         self._defect: Exception | None = None
         self._wants: str | None = None
         self._skipped_told = 0
@@ -55,6 +56,7 @@ class Rounds:
         """Begin the beat of every target, and look their names up."""
         loop = asyncio.get_running_loop()
         self._start_s = loop.time()
+        self._running = True
         for target in self._targets:
             due_s = first_due_s(self._start_s, target.interval_s, target.share)
             self._timers[target.name] = loop.call_at(due_s, self._due, target, due_s)
@@ -62,6 +64,7 @@ class Rounds:
 
     async def stop(self) -> None:
         """End every timer and look-up, and hand over what waits for judgement."""
+        self._running = False
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
@@ -72,7 +75,6 @@ class Rounds:
         for target in self._targets:
             target.resolution = None
             target.waiting_ns.clear()
-            target.in_flight = 0
         self._settling.flush()
 
     def check(self) -> None:
@@ -153,7 +155,7 @@ class Rounds:
             target.resolution.add_done_callback(lambda task: self._resolved(target, task))
 
     def _resolved(self, target: Target, task: asyncio.Task[None]) -> None:
-        if task.cancelled():
+        if task.cancelled() or not self._running:
             return
         error = task.exception()
         if isinstance(error, Exception):
