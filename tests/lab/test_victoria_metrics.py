@@ -55,6 +55,16 @@ def exported(victoria: VictoriaMetrics) -> Series:
     return {key: sorted(points) for key, points in found.items()}
 
 
+def settled(victoria: VictoriaMetrics) -> Series:
+    """Every series, once three seconds have brought nothing new: the newest points show a little later."""
+    seen = exported(victoria)
+    while True:
+        time.sleep(3)
+        before, seen = seen, exported(victoria)
+        if before == seen:
+            return seen
+
+
 def in_spool(state_dir: Path) -> set[tuple[str, int]]:
     """(measurement, ms) of what had not reached both stores when the agent stopped: it is kept, not lost."""
     with closing(sqlite3.connect(f"file:{state_dir / 'spool.sqlite'}?mode=ro", uri=True)) as db:
@@ -100,7 +110,7 @@ def test_victoria_metrics_holds_every_sample_that_the_embedded_store_holds(
                 "both sinks to answer",
             )
             assert agent.stop() == 0
-            theirs = exported(victoria)
+            theirs = settled(victoria)
             unsent = in_spool(tmp_path / "agent/state")
         fleet.close_analyzer()
         ours = without(unsent, embedded(tmp_path / "analyzer/store"))
