@@ -150,7 +150,8 @@ class Daemon:
             self._tell_systemd()
             due_s = max(due_s + BEAT_S, monotonic_s())
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), due_s - monotonic_s())
+                async with asyncio.timeout(due_s - monotonic_s()):
+                    await stop.wait()
 
     def _put_out(self, *, last: bool = False) -> None:
         gathered = self._gathering.take(self._parts.estimator, last=last)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 LACKING_RETRY_S = 60.0
 FAILED_RETRY_S = 10.0
+STOP_S = 5.0
 
 log = logging.getLogger("truechimer.runner")
 
@@ -54,10 +55,13 @@ class Runner:
         ]
 
     async def stop(self) -> None:
-        """Stop and close them all."""
+        """Stop and close them all; one that does not end in time is left behind, and said."""
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=STOP_S)
+            for task in late:
+                log.error("collector does not end: collector=%s", task.get_name())
         self._tasks = []
 
     def take_lateness_s(self) -> float:

@@ -59,12 +59,23 @@ def test_the_resolvers_order_is_kept_until_one_fails():
 
 @pytest.mark.parametrize("answer", [ProbeOutcome.REPLY, ProbeOutcome.REFUSED])
 def test_an_answer_forgives_earlier_failures(answer):
-    """Now and then a loss is no reason to leave; a refusal is an answer too."""
+    """Now and then a loss is no reason to leave; a refusal by one that has replied is an answer too."""
     target = resolved(ONE, TWO)
+    target.heard(ONE, ProbeOutcome.REPLY)
     for _ in range(5):
         fail(target, FAILURES_BEFORE_MOVING - 1)
         target.heard(ONE, answer)
     assert target.address == ONE
+
+
+def test_an_address_that_only_ever_refused_is_left():
+    """The service may listen on the other address alone."""
+    target = resolved(ONE, TWO)
+    fail(target, FAILURES_BEFORE_MOVING, ProbeOutcome.REFUSED)
+    assert target.address == TWO
+    target.heard(TWO, ProbeOutcome.REPLY)
+    fail(target, 5 * FAILURES_BEFORE_MOVING, ProbeOutcome.REFUSED)
+    assert target.address == TWO
 
 
 def test_late_news_of_a_left_address_says_nothing_of_the_new_one():

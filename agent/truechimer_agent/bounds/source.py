@@ -88,7 +88,7 @@ class Source:
 
     @property
     def is_dead(self) -> bool:
-        """Proven not to serve: refused or without an address for eight polls running, or it denied service."""
+        """Proven not to serve: refused or without an address for eight polls running, or denied."""
         return self._no_service >= DEAD_POLLS or self.reason is ServerReason.KISS_DENY
 
     @property

@@ -27,6 +27,7 @@ NS = 1e9
 KISS_INTERVAL_LIMIT_S = 1024.0
 DENIED_RETRY_S = 3600.0
 LOSSES_THAT_END_A_BURST = 2
+LOOKUP_S = 5.0
 
 log = logging.getLogger("truechimer.ntp")
 
@@ -110,7 +111,8 @@ class Ntp:
             if due_s < now_s:
                 due_s = now_s + wait_s
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._urgent.wait(), due_s - now_s)
+                async with asyncio.timeout(due_s - now_s):
+                    await self._urgent.wait()
             reason = await self.poll(server, self._plan.burst)
 
     async def poll(self, server: Server, burst: int) -> ServerReason:
@@ -153,8 +155,9 @@ class Ntp:
     async def _locate(self, server: Server) -> Address | None:
         """An address of the server: another one each time that the last was given up."""
         try:
-            found = await resolve(server.host, server.port)
-        except (UnicodeError, OSError):
+            async with asyncio.timeout(LOOKUP_S):
+                found = await resolve(server.host, server.port)
+        except (UnicodeError, OSError):  # of which TimeoutError is one
             return None
         if server.of_pool:
             taken = set(self._addresses.values())

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from truechimer.samples import NtpOutcome, ServerReason
 from truechimer_agent.ntp import packet
 from truechimer_agent.ntp.exchange import Exchange, Failure, Request, arrival_ns, judge
+from truechimer_agent.resolving import lookup
 
 if TYPE_CHECKING:
     from truechimer.readings import Reading
@@ -77,7 +78,8 @@ async def exchange(
                 sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
             sock.connect(address.sockaddr)
             epoch = clock.steady().epoch
-            found = await asyncio.wait_for(_converse(clock, sock), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                found = await _converse(clock, sock)
             # Its times are in the S of the epoch in which it began: they mean nothing in another.
             return found if clock.steady().epoch == epoch else Failure(NtpOutcome.LOST, ServerReason.STALE)
     except TimeoutError:
@@ -136,5 +138,4 @@ def _kernel_stamp(control: list[tuple[int, int, bytes]]) -> int | None:
 
 async def resolve(host: str, port: int) -> list[Address]:
     """All addresses of a name, in the resolver's order. Raises socket.gaierror."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_DGRAM)
-    return [Address(family, sockaddr) for family, _, _, _, sockaddr in found]
+    return [Address(*found) for found in await lookup(host, port, socket.SOCK_DGRAM)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import socket
 from dataclasses import dataclass, field
@@ -11,9 +10,13 @@ from typing import TYPE_CHECKING
 from truechimer.readings import monotonic_s
 from truechimer.samples import ProbeOutcome
 from truechimer_agent.probes.schedule import phase
+from truechimer_agent.resolving import lookup
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    import asyncio
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
+
+    from truechimer_agent.resolving import Sockaddr
 
 FRESH_S = 60.0
 FAILURES_BEFORE_MOVING = 3
@@ -26,7 +29,7 @@ class Address:
     """Where a probe goes: as getaddrinfo gave it."""
 
     family: int
-    sockaddr: tuple[str, int] | tuple[str, int, int, int]
+    sockaddr: Sockaddr
 
 
 @dataclass(slots=True)
@@ -48,13 +51,15 @@ class Target:
     _numeric: bool = False
     _unresolved: bool = False
     _failures: int = 0
+    _replied: Address | None = None
 
     def __post_init__(self) -> None:
         self.share = phase(self.name)
         try:
-            self._addresses = _distinct(socket.getaddrinfo(
+            found = socket.getaddrinfo(
                 self.host, self.port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
-            ))  # fmt: skip
+            )
+            self._addresses = _distinct((family, sockaddr) for family, _, _, _, sockaddr in found)
             self._numeric = True
         except OSError:
             self._addresses = []
@@ -97,10 +102,16 @@ class Target:
         self._unresolved = False
 
     def heard(self, address: Address, outcome: ProbeOutcome) -> None:
-        """Stay with an address that answers (a refusal is an answer too); leave one that repeatedly fails."""
+        """Stay with an address that replies, leave one that fails repeatedly.
+
+        A refusal is an answer of one that has replied before: its process is down. From one that never has,
+        it may only mean that the service listens on another address.
+        """
         if address != self.address:
             return
-        if outcome in (ProbeOutcome.REPLY, ProbeOutcome.REFUSED, ProbeOutcome.BAD_REPLY):
+        if outcome is ProbeOutcome.REPLY:
+            self._replied = address
+        if address == self._replied and outcome in (ProbeOutcome.REPLY, ProbeOutcome.REFUSED):
             self._failures = 0
             return
         self._failures += 1
@@ -115,9 +126,8 @@ class Target:
 
 async def look_up(host: str, port: int) -> list[Address]:
     """All addresses of a name, in the resolver's order. Raises socket.gaierror."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return _distinct(found)
+    return _distinct(await lookup(host, port, socket.SOCK_STREAM))
 
 
-def _distinct(found: Sequence[tuple[object, ...]]) -> list[Address]:
-    return list(dict.fromkeys(Address(family, sockaddr) for family, _, _, _, sockaddr in found))  # type: ignore[arg-type]
+def _distinct(found: Iterable[tuple[int, Sockaddr]]) -> list[Address]:
+    return list(dict.fromkeys(Address(family, sockaddr) for family, sockaddr in found))
