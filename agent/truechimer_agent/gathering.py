@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from truechimer_agent.collecting import Observation
     from truechimer_agent.hostclock import HostClock
 
-PATIENCE_NS = 3_000_000_000
+PATIENCE_NS = 2_000_000_000
 """How long the first samples wait for true time before they are filed under W."""
 
 log = logging.getLogger("truechimer.gathering")

@@ -95,5 +95,5 @@ class Pressure:
         except OSError as error:
             if name not in self._absent:
                 self._absent.add(name)
-                log.warning("left out of the samples: file=/proc/%s why=%s", name, error.strerror)
+                log.info("left out of the samples: file=/proc/%s why=%s", name, error.strerror)
             return ""
