@@ -14,15 +14,20 @@ from truechimer.errors import DecodeError
 from truechimer.samples import Sample, check
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 PRECISIONS_NS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
 LINE_LIMIT = 64 * 1024
+# The longest decimal form of a double that a writer without an exponent would use is 327 characters.
+VALUE_LIMIT = 400
+REFUSED_KEPT = 1000
+_WHY_LIMIT = 300
 
 _NEEDS_ESCAPE = re.compile(r"[,= \\]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _ESCAPED = re.compile(r"\\([,= \\])")
-_FLOAT = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\Z", re.ASCII)
+# No two neighbouring repetitions take the same characters: the time is linear in the text.
+_FLOAT = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?\Z", re.ASCII)
 _INT = re.compile(r"[+-]?\d{1,19}i\Z", re.ASCII)
 _TIME = re.compile(r"-?\d{1,20}\Z", re.ASCII)
 
@@ -38,10 +43,11 @@ class RefusedLine:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """What a body held: the good samples in order, and the refused lines."""
+    """What a body held: the good samples in order, the first refused lines, and how many were refused."""
 
     samples: list[Sample]
     refused: list[RefusedLine]
+    refused_count: int
 
 
 def encode(sample: Sample) -> str:
@@ -61,21 +67,40 @@ def encode_lines(samples: Iterable[Sample]) -> bytes:
 
 
 def decode(body: bytes, *, precision: str = "ns") -> Decoded:
-    """Parse a body of lines; a bad line is refused alone. ``precision`` is one of ns, us, ms, s."""
+    """Parse a body of lines; a bad line is refused alone. ``precision`` is one of ns, us, ms, s.
+
+    The first ``REFUSED_KEPT`` refused lines are kept, the others only counted. Time is linear in the body.
+    """
     factor = PRECISIONS_NS[precision]
     samples: list[Sample] = []
     refused: list[RefusedLine] = []
-    for number, raw in enumerate(body.split(b"\n"), start=1):
+    count = 0
+    for number, raw in enumerate(_lines(body), start=1):
         line = raw.strip(b"\r ")
         if not line or line.startswith(b"#"):
             continue
         try:
             samples.append(decode_line(line.decode(), factor))
-        except UnicodeDecodeError:
-            refused.append(RefusedLine(number, repr(line[:120])[2:-1], "not UTF-8"))
-        except DecodeError as error:
-            refused.append(RefusedLine(number, line[:120].decode(errors="replace"), str(error)))
-    return Decoded(samples, refused)
+        except (UnicodeDecodeError, DecodeError) as error:
+            count += 1
+            if count <= REFUSED_KEPT:
+                refused.append(_refusal(number, line, error))
+    return Decoded(samples, refused, count)
+
+
+def _lines(body: bytes) -> Iterator[bytes]:
+    """The lines one by one: a list of millions of them would take far more room than the body."""
+    start = 0
+    while (end := body.find(b"\n", start)) >= 0:
+        yield body[start:end]
+        start = end + 1
+    yield body[start:]
+
+
+def _refusal(number: int, line: bytes, error: UnicodeDecodeError | DecodeError) -> RefusedLine:
+    if isinstance(error, UnicodeDecodeError):
+        return RefusedLine(number, repr(line[:120])[2:-1], "not UTF-8")
+    return RefusedLine(number, line[:120].decode(errors="replace"), str(error)[:_WHY_LIMIT])
 
 
 def decode_line(line: str, factor: int = 1) -> Sample:
@@ -165,6 +190,6 @@ def _key(head: str) -> tuple[str, dict[str, str]]:
 def _value(name: str, text: str) -> float | int:
     if _INT.match(text):
         return int(text[:-1])
-    if _FLOAT.match(text):
+    if len(text) <= VALUE_LIMIT and _FLOAT.match(text):
         return float(text)
     raise DecodeError(f"field {name!r} is {text[:40]!r}: neither a float nor an integer with i")

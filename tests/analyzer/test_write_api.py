@@ -1,11 +1,14 @@
 """``/api/v2/write`` of a real analyzer: what is acknowledged, refused and kept."""
 
+import contextlib
 import gzip
+import http.client
 import socket
 import threading
 import time
 import zlib
 
+import psutil
 import pytest
 from analyzer.analyzer_process import Analyzer, line
 from hypothesis import given, settings
@@ -89,7 +92,37 @@ def test_bodies_too_large_are_refused(running):
     answer = running.write(bomb, headers={"Content-Encoding": "gzip"})
     assert answer.status == 413
     assert "when unpacked" in answer.json["message"]
+    lines = running.write(b"x\n" * 200_001, gzipped=True)
+    assert (lines.status, lines.json["code"]) == (413, "request too large")
+    assert "lines" in lines.json["message"]
     assert running.get("/healthz").json["status"] == "ok"
+
+
+def test_bodies_that_are_dear_to_read_cost_little(tmp_path):
+    """Small gzips of millions of lines are refused at once, and hold up neither memory nor the end."""
+    bomb = gzip.compress(b"x\n" * (8 * 1024 * 1024 - 1))
+    dear = gzip.compress(b"x=\n" * 199_000)
+    headers = {"Content-Encoding": "gzip"}
+    process = Analyzer(tmp_path)
+    begun = time.perf_counter()
+    assert process.write(bomb, headers=headers).status == 413
+    assert time.perf_counter() - begun < 10
+    assert process.write(dear, headers=headers).json["refused_total"] == 199_000
+    assert psutil.Process(process.process.pid).memory_info().rss < 600 * 2**20
+    senders = [threading.Thread(target=_send_in_vain, args=(process, dear)) for _ in range(6)]
+    for sender in senders:
+        sender.start()
+    time.sleep(0.3)
+    code, took_s = process.end()
+    for sender in senders:
+        sender.join()
+    assert code == 0
+    assert took_s < 8
+
+
+def _send_in_vain(process, body):
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        process.write(body, headers={"Content-Encoding": "gzip"})
 
 
 def test_several_gzip_members_are_one_body(running):

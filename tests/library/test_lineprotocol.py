@@ -1,13 +1,23 @@
 """Line protocol: what is encoded decodes to itself; any bytes give samples and refused lines."""
 
 import math
+import time
+import tracemalloc
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from truechimer.errors import DecodeError
-from truechimer.lineprotocol import LINE_LIMIT, decode, decode_line, encode, encode_lines
+from truechimer.lineprotocol import (
+    LINE_LIMIT,
+    REFUSED_KEPT,
+    VALUE_LIMIT,
+    decode,
+    decode_line,
+    encode,
+    encode_lines,
+)
 from truechimer.samples import MEASUREMENTS, Sample, check
 
 TAG = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12)
@@ -56,7 +66,7 @@ def test_any_bytes_give_samples_and_refused_lines(body, precision):
     lines = [
         line for line in body.split(b"\n") if line.strip(b"\r ") and not line.strip(b"\r ").startswith(b"#")
     ]
-    assert len(decoded.samples) + len(decoded.refused) == len(lines)
+    assert len(decoded.samples) + decoded.refused_count == len(lines)
 
 
 @given(st.text(alphabet=', =\\"i0.-+eE\t\ntruechimer_rttclusternodepeervia', max_size=120))
@@ -144,7 +154,71 @@ def test_a_tag_that_would_break_the_line_is_not_encoded(tag):
         encode(Sample("truechimer_kernel", {"cluster": "c", "node": tag}, {"status": 1}, 1))
 
 
-def test_parsing_takes_time_in_proportion_to_its_input():
-    """Backslashes and commas in their thousands: no quadratic path (this takes well under a second)."""
-    for unit in ("\\", ",", "=", "\\,", "a=", ",a=b", "1"):
-        decode((unit * (LINE_LIMIT // len(unit)) + "\n").encode() * 10)
+KEY = "truechimer_rtt,cluster=c,node=n,peer=p,via=tcp"
+ADVERSARIAL = (
+    *(
+        unit * (LINE_LIMIT // len(unit))
+        for unit in ("\\", ",", "=", "\\,", "a=", ",a=b", "1", " ", "\\ ", "#")
+    ),
+    *(
+        f"{KEY} rtt_seconds={digits} 1"
+        for digits in (
+            "1" * 65_000 + "x",
+            "1" * 32_000 + "." + "1" * 32_000 + "x",
+            "." + "1" * 65_000 + "x",
+            "1e" + "1" * 65_000 + "x",
+            "1" * 65_000 + "i",
+            "+" * 65_000,
+        )
+    ),
+    f"{KEY} outcome=0i {'1' * 65_000}x",
+    f"{KEY} {','.join(['outcome=0i'] * 5000)} 1",
+    f"{KEY} {','.join(f'f{n}=1' for n in range(5000))} 1",
+    f"truechimer_rtt,{','.join(f't{n}=v' for n in range(5000))} outcome=0i 1",
+    "truechimer_rtt,cluster=" + "\\," * 30_000 + ",node=n,peer=p,via=tcp outcome=0i 1",
+)
+
+
+@pytest.mark.parametrize("line", ADVERSARIAL, ids=lambda line: f"{line[:6]}…{line[-4:]}")
+def test_parsing_takes_time_in_proportion_to_its_input(line):
+    """The longest lines of awkward shapes: no quadratic path (which took up to 46 s a line)."""
+    begun_s = time.process_time()
+    decode((line + "\n").encode() * 4)
+    assert time.process_time() - begun_s < 3
+
+
+@given(st.text(alphabet="0123456789.eE+-", max_size=40))
+def test_numbers_are_those_of_the_protocol(text):
+    """A decimal number, with or without fraction and exponent; whatever is taken is what float reads."""
+    decoded = decode(f"{KEY} rtt_seconds={text} 1".encode())
+    try:
+        expected = float(text)
+    except ValueError:
+        expected = math.nan
+    assert [sample.fields["rtt_seconds"] for sample in decoded.samples] == (
+        [expected] if math.isfinite(expected) else []
+    )
+
+
+def test_the_longest_decimal_form_of_a_double_is_taken_and_longer_values_refused():
+    assert decode(f"{KEY} rtt_seconds={5e-324:.340f} 1".encode()).samples
+    assert decode(f"{KEY} rtt_seconds={'1' * (VALUE_LIMIT + 1)} 1".encode()).refused_count == 1
+
+
+def test_refused_lines_are_all_counted_and_the_first_of_them_kept():
+    """A body of nothing but bad lines takes no room for each of them, nor for what they say."""
+    decoded = decode((b"x\n" * 5000) + f"{GOOD}\n{'y' * 60_000} a=1 1".encode())
+    assert decoded.refused_count == 5001
+    assert [line.number for line in decoded.refused] == list(range(1, REFUSED_KEPT + 1))
+    assert len(decoded.samples) == 1
+    assert len(decode(f"{'y' * 60_000} a=1 1".encode()).refused[0].why) <= 300
+
+
+def test_decoding_holds_no_list_of_all_lines():
+    """Memory beyond the body stays small where nothing is kept."""
+    body = b"\n" * 1_000_000
+    tracemalloc.start()
+    decode(body)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1_000_000

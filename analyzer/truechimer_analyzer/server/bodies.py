@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 BODY_LIMIT = 16 * 1024 * 1024
-UNPACKED_LIMIT = 64 * 1024 * 1024
+UNPACKED_LIMIT = 16 * 1024 * 1024
 BODY_TIMEOUT_S = 30.0
 _GZIP = 16 + zlib.MAX_WBITS
 
@@ -23,7 +23,7 @@ async def read_body(request: Request, limit: int, timeout_s: float | None = None
     """The body as sent. Raises Refused: 413 beyond ``limit`` bytes, 408 when it does not come in time."""
     declared = request.headers.get("content-length", "")
     if declared.isascii() and declared.isdecimal() and int(declared) > limit:
-        raise _too_large(limit, "bytes")
+        raise too_large(limit, "bytes")
     parts: list[bytes] = []
     size = 0
     deadline_s = BODY_TIMEOUT_S if timeout_s is None else timeout_s
@@ -32,7 +32,7 @@ async def read_body(request: Request, limit: int, timeout_s: float | None = None
             async for part in request.stream():
                 size += len(part)
                 if size > limit:
-                    raise _too_large(limit, "bytes")
+                    raise too_large(limit, "bytes")
                 parts.append(part)
     except TimeoutError as error:
         raise Refused(
@@ -65,7 +65,7 @@ def unpack(body: bytes, encoding: str, limit: int = UNPACKED_LIMIT) -> bytes:
             raise Refused(400, f"the body is no gzip: {error}") from error
         size += len(part)
         if size > limit:
-            raise _too_large(limit, "bytes when unpacked")
+            raise too_large(limit, "bytes when unpacked")
         if not member.eof:
             raise Refused(400, "the body is no gzip: it ends too early")
         parts.append(part)
@@ -73,7 +73,8 @@ def unpack(body: bytes, encoding: str, limit: int = UNPACKED_LIMIT) -> bytes:
     return b"".join(parts)
 
 
-def _too_large(limit: int, what: str) -> Refused:
+def too_large(limit: int, what: str) -> Refused:
+    """The refusal of a body beyond a limit."""
     return Refused(
         413,
         f"the body is larger than {limit} {what}",

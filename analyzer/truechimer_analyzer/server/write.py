@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from truechimer.lineprotocol import PRECISIONS_NS, Decoded, decode
 from truechimer_analyzer.server import replies
-from truechimer_analyzer.server.bodies import BODY_LIMIT, read_body, unpack
+from truechimer_analyzer.server.bodies import BODY_LIMIT, read_body, too_large, unpack
 from truechimer_analyzer.server.replies import Refused
 from truechimer_analyzer.stores import Batch
 
@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from truechimer_analyzer.stores import Store
 
 WRITES_AT_ONCE = 64
+# Many times what an agent sends at once; bounds the time and room that one body takes.
+LINES_LIMIT = 200_000
 _NAMED_IN_MESSAGE = 5
-_REFUSED_LISTED = 1000
 
 
 class WriteEndpoint:
@@ -61,15 +62,17 @@ class WriteEndpoint:
         )
         if decoded.samples:
             await asyncio.wrap_future(self._store.submit(batch))
-        if not decoded.refused:
+        if not decoded.refused_count:
             return Response(status_code=204)
-        self._metrics.refused_lines.inc(len(decoded.refused))
+        self._metrics.refused_lines.inc(decoded.refused_count)
         return _partial(decoded)
 
 
 def _decode(body: bytes, encoding: str, precision: str) -> tuple[Batch, Decoded]:
-    """The batch that a body is, by its SHA-256 and precision, and what it held."""
+    """The batch that a body is, by its SHA-256 and precision, and what it held. Raises Refused."""
     text = unpack(body, encoding)
+    if text.count(b"\n") > LINES_LIMIT:
+        raise too_large(LINES_LIMIT, "lines")
     decoded = decode(text, precision=precision)
     identity = hashlib.sha256(precision.encode() + b"\n" + text).digest()
     return Batch(identity, decoded.samples), decoded
@@ -77,19 +80,18 @@ def _decode(body: bytes, encoding: str, precision: str) -> tuple[Batch, Decoded]
 
 def _partial(decoded: Decoded) -> Response:
     """InfluxDB's answer to lines that are wrong; the good ones are stored, and stay so if sent again."""
-    refused = decoded.refused
-    lines = len(refused) + len(decoded.samples)
-    named = "; ".join(f"line {line.number}: {line.why}" for line in refused[:_NAMED_IN_MESSAGE])
-    more = "; …" if len(refused) > _NAMED_IN_MESSAGE else ""
+    lines = decoded.refused_count + len(decoded.samples)
+    first = decoded.refused[:_NAMED_IN_MESSAGE]
+    named = "; ".join(f"line {line.number}: {line.why}" for line in first)
+    more = "; …" if decoded.refused_count > len(first) else ""
     kept = "partial write: " if decoded.samples else ""
     return replies.document(
         {
             "code": "invalid",
-            "message": f"{kept}{len(refused)} of {lines} lines refused: {named}{more}",
-            "refused_total": len(refused),
+            "message": f"{kept}{decoded.refused_count} of {lines} lines refused: {named}{more}",
+            "refused_total": decoded.refused_count,
             "refused": [
-                {"line": line.number, "text": line.text, "why": line.why}
-                for line in refused[:_REFUSED_LISTED]
+                {"line": line.number, "text": line.text, "why": line.why} for line in decoded.refused
             ],
         },
         400,
