@@ -44,11 +44,7 @@ class Bound:
         """The interval aged to a later S."""
         if self.interval is None:
             return None
-        elapsed_ns = max(0, steady_ns - self.steady_ns)
-        return Interval(
-            self.drift.lower_after(self.interval.lower_ns, elapsed_ns),
-            self.drift.upper_after(self.interval.upper_ns, elapsed_ns),
-        )
+        return self.drift.age(self.interval, max(0, steady_ns - self.steady_ns))
 
     def count(self, verdict: ServerVerdict) -> int:
         """How many servers have that verdict."""

@@ -7,8 +7,12 @@ and s_j bound its mean between them; the bound holds on for the future once wide
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from truechimer_agent.bounds.intervals import PPB, Drift, Interval
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 KEPT = 64
 LEAST_SPACING_NS = 2_000_000_000
@@ -48,8 +52,10 @@ class Frequency:
             return
         if len(self._points) >= KEPT:
             self._make_room()
-        self._points.append(_Point(steady_ns, interval))
-        self._hull = self._measure()
+        point = _Point(steady_ns, interval)
+        if self._points:
+            self._hull = self._narrowed(self._hull or (-self._max_ppb, self._max_ppb), point, self._points)
+        self._points.append(point)
 
     def _make_room(self) -> None:
         if self._spacing_ns < MOST_SPACING_NS:
@@ -57,19 +63,21 @@ class Frequency:
             self._spacing_ns *= 2
         else:
             del self._points[0]
+        self._hull = (-self._max_ppb, self._max_ppb)
+        for late in range(1, len(self._points)):
+            self._hull = self._narrowed(self._hull, self._points[late], self._points[:late])
 
-    def _measure(self) -> tuple[int, int] | None:
-        points = self._points
-        lower, upper = -self._max_ppb, self._max_ppb
-        for late in range(1, len(points)):
-            newer = points[late]
-            for older in points[:late]:
-                span_ns = newer.steady_ns - older.steady_ns
-                least = (newer.interval.lower_ns - older.interval.upper_ns) * PPB // span_ns
-                most = -((older.interval.lower_ns - newer.interval.upper_ns) * PPB // span_ns)
-                lower = max(lower, least)
-                upper = min(upper, most)
-        return (lower, upper) if len(points) > 1 else None
+    @staticmethod
+    def _narrowed(hull: tuple[int, int], newer: _Point, older_ones: Sequence[_Point]) -> tuple[int, int]:
+        """The hull after every pair of ``newer`` with an older point; empty when lower > upper."""
+        lower, upper = hull
+        for older in older_ones:
+            span_ns = newer.steady_ns - older.steady_ns
+            least = (newer.interval.lower_ns - older.interval.upper_ns) * PPB // span_ns
+            most = -((older.interval.lower_ns - newer.interval.upper_ns) * PPB // span_ns)
+            lower = max(lower, least)
+            upper = min(upper, most)
+        return lower, upper
 
     def at(self, steady_ns: int) -> Drift:
         """The bound that holds for ageing up to S = ``steady_ns``."""

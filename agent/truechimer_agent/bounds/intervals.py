@@ -51,6 +51,12 @@ class Drift:
         """An upper bound ``elapsed_ns`` ≥ 0 later, rounded outwards."""
         return upper_ns - (-self.upper_ppb * elapsed_ns) // PPB
 
+    def age(self, interval: Interval, elapsed_ns: int) -> Interval:
+        """An interval ``elapsed_ns`` ≥ 0 later, rounded outwards."""
+        return Interval(
+            self.lower_after(interval.lower_ns, elapsed_ns), self.upper_after(interval.upper_ns, elapsed_ns)
+        )
+
 
 def agreed(intervals: Sequence[Interval], needed: int) -> Interval | None:
     """The smallest interval that contains every point which lies in at least ``needed`` intervals.

@@ -51,12 +51,14 @@ class Source:
         self.last: Exchange | None = None
         self.reason = ServerReason.UNREACHABLE
         self._held: deque[Held] = deque(maxlen=KEPT)
+        self._proven: tuple[int, Interval] | None = None
         self._no_service = 0
         self._regaining = False
 
     def forget(self) -> None:
         """Begin anew: another epoch of S."""
         self._held.clear()
+        self._proven = None
         self.last = None
         self._regaining = False
         self.reason = ServerReason.UNREACHABLE
@@ -65,6 +67,7 @@ class Source:
         """Take a reply that counts."""
         self.last = exchange
         self.reason = ServerReason.NONE
+        self._proven = None
         while self._held and self._held[0].lower_at_ns < exchange.received_ns - HISTORY_NS:
             self._held.popleft()
         self._held.append(
@@ -75,6 +78,7 @@ class Source:
         """Take an exchange that proves nothing; a server that disowns its own time loses what it said."""
         if failure.reason in _NO_VOTE:
             self._held.clear()
+            self._proven = None
         self.reason = failure.reason
 
     def polled(self, *, answered: bool, no_service: bool = False) -> None:
@@ -101,8 +105,11 @@ class Source:
 
         Points in at least N − q of the N aged samples, q = ⌈N/100⌉ for N ≥ 5, so that one bad stamp does
         not spoil the rest. A history that contradicts itself is dropped, and ``REGAIN`` new samples must
-        agree before the server votes again.
+        agree before the server votes again. Between replies the last answer is aged, not worked out anew.
         """
+        if self._proven is not None and self._proven[0] <= steady_ns:
+            at_ns, interval = self._proven
+            return drift.age(interval, steady_ns - at_ns)
         count = len(self._held)
         if count == 0:
             return None
@@ -119,4 +126,5 @@ class Source:
             self.reason = ServerReason.INCONSISTENT_WITH_ITSELF
             return None
         self._regaining = False
+        self._proven = (steady_ns, proven)
         return proven

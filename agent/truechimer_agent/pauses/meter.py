@@ -11,7 +11,7 @@ It writes lines of text to standard output (read by :mod:`truechimer_agent.pause
 ``P`` is one pause: ``start`` is the missed deadline, ``duration`` the lateness past it (time asleep
 included), the rest the evidence: how much each counter of the kernel grew, in ns unless it is a count,
 ``-`` when this kernel does not tell. A wake alone costs 0.4 to 0.5 % of a core, so counters are not read
-at each: they grew over ``span``, which ends with the gap and begins up to 0.1 s before it (longer where
+at each: they grew over ``span``, which ends with the gap and begins up to 0.5 s before it (longer where
 reading them costs more). ``run_delay`` is a lower bound of what falls into the gap: the lateness of all
 deadlines since its baseline is taken off, which is as much as could have been waited for them.
 ``continued`` is 1 when SIGCONT came after the deadline: certain proof of a stop. ``W`` closes a window
@@ -38,7 +38,7 @@ COMMAND = (
     "from truechimer_agent.pauses.meter import main; main(sys.argv[2:])"
 )
 WINDOW_NS = 10_000_000_000
-BASELINE_NS = 100_000_000
+BASELINE_NS = 500_000_000
 CONTENDED_NS = 1_000_000
 PENDING_LIMIT_BYTES = 1 << 20
 
