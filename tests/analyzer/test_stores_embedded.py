@@ -302,6 +302,102 @@ def test_the_writer_opens_the_database_anew_when_the_engine_gave_it_up(store, mo
     store.check()
 
 
+def test_the_writer_outlives_a_database_that_cannot_be_opened_again(store, monkeypatch):
+    """While the file is held by another each sender hears it and health tells; then all goes on."""
+    store.write(batch(sample(1)))
+    real = database_module._connect
+
+    def held(path, *, read_only):
+        raise UserError("the store is in use by another process")
+
+    def fatal(connection, batches, received_ns):
+        raise duckdb.FatalException("database has been invalidated")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(writing, "insert", fatal)
+        with pytest.raises(StoreFailed):
+            store.write(batch(sample(2)))
+    monkeypatch.setattr(database_module, "_connect", held)
+    for _ in range(2):
+        with pytest.raises(StoreFailed, match="in use by another process"):
+            store.submit(batch(sample(2))).result(timeout=20)
+    with pytest.raises(StoreFailed):
+        store.check()
+    with pytest.raises(StoreFailed, match="in use by another process"):
+        store.retain(0)
+    monkeypatch.setattr(database_module, "_connect", real)
+    assert store.write(batch(sample(2))).rows == 1
+    store.check()
+
+
+def test_a_failing_listener_stops_neither_the_writer_nor_the_others(store, caplog):
+    """What is stored is acknowledged; the failure is logged."""
+    heard = []
+
+    def broken(commit):
+        raise RuntimeError("broken listener")
+
+    store.subscribe(broken)
+    store.subscribe(heard.append)
+    for t in (1, 2):
+        assert store.submit(batch(sample(t))).result(timeout=20).rows == 1
+    store.close()
+    assert len(heard) == 2
+    assert "broken listener" in caplog.text
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_writer_that_ended_is_told_to_everybody(store, monkeypatch):
+    """Should the thread end all the same: who waits, who comes, and health hear it; nobody waits for ever."""
+
+    def end(self, group):
+        raise SystemExit
+
+    monkeypatch.setattr(writing.Writer, "_commit", end)
+    future = store.submit(batch(sample(1)))
+    with pytest.raises(StoreFailed):
+        future.result(timeout=20)
+    store._writer._thread.join(20)
+    for ask in (lambda: store.submit(batch(sample(2))), store.check, lambda: store.retain(0)):
+        with pytest.raises(StoreFailed, match="writer has ended"):
+            ask()
+
+
+def test_rows_that_wait_are_bounded_with_those_that_come(store, monkeypatch):
+    """A batch that would exceed the bound is told to come back, unless nothing else waits."""
+    monkeypatch.setattr(writing, "WAITING_ROWS", 3)
+    hold, begun = threading.Event(), threading.Event()
+    real = writing.insert
+
+    def slow(connection, batches, received_ns):
+        begun.set()
+        assert hold.wait(20)
+        return real(connection, batches, received_ns)
+
+    monkeypatch.setattr(writing, "insert", slow)
+    futures = [store.submit(batch(*(sample(t) for t in range(10))))]
+    assert begun.wait(20)
+    futures.append(store.submit(batch(sample(20), sample(21))))
+    with pytest.raises(StoreBusy):
+        store.submit(batch(sample(30), sample(31)))
+    futures.append(store.submit(batch(sample(40))))
+    hold.set()
+    assert [future.result(timeout=20).rows for future in futures] == [10, 2, 1]
+
+
+def test_known_nodes_are_the_same_after_opening_anew(tmp_path):
+    """What the writer kept up to date is what the tables say."""
+    store = open_store(f"embedded:{tmp_path}")
+    store.write(batch(sample(1, "b", tags={"zone": "z1"}), sample(1, "a")))
+    store.write(batch(sample(2, "b"), sample(3, "c", "truechimer_clock", wall_rate_ppm=0.0)))
+    kept = store.nodes()
+    store.close()
+    store = open_store(f"embedded:{tmp_path}")
+    assert store.nodes() == kept
+    assert [(node.node, node.zone) for node in kept] == [("a", ""), ("b", "z1"), ("c", "")]
+    store.close()
+
+
 def test_a_closed_store_says_so(tmp_path):
     """After close nothing is accepted, and closing again is no error."""
     store = open_store(f"embedded:{tmp_path}")

@@ -11,10 +11,11 @@ import duckdb
 
 from truechimer.readings import SystemClocks
 from truechimer.samples import MEASUREMENTS
-from truechimer_analyzer.stores import QUANTILES, NodeSeen, StoreFailed
+from truechimer_analyzer.stores import QUANTILES, StoreFailed
 from truechimer_analyzer.stores.embedded import reading
 from truechimer_analyzer.stores.embedded.arrival import NS, ArrivalClock
 from truechimer_analyzer.stores.embedded.database import open_database, present_columns
+from truechimer_analyzer.stores.embedded.seen import SeenNodes
 from truechimer_analyzer.stores.embedded.tables import (
     known_fields,
     known_measurement,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from truechimer.readings import Clocks
-    from truechimer_analyzer.stores import Aggregate, Batch, Columns, Commit, Distribution, Written
+    from truechimer_analyzer.stores import Aggregate, Batch, Columns, Commit, Distribution, NodeSeen, Written
     from truechimer_analyzer.stores.embedded.database import Database
 
 log = logging.getLogger(__name__)
@@ -56,13 +57,15 @@ class EmbeddedStore:
         with self._query() as cursor:
             self._present = present_columns(cursor)
             last_ns = self._last_arrival_ns(cursor)
+            self._seen = SeenNodes(name for name in MEASUREMENTS if name in self._present)
+            self._seen.load(cursor)
         self._clock = ArrivalClock(clocks, last_ns)
         if self._clock.set_back_ns:
             log.error(
                 "the wall clock is behind the newest stored arrival: one of the two was wrong behind_s=%.0f",
                 self._clock.set_back_ns / NS,
             )
-        self._writer = None if database.read_only else Writer(database, self._clock)
+        self._writer = None if database.read_only else Writer(database, self._clock, self._seen)
 
     @property
     def address(self) -> str:
@@ -207,20 +210,7 @@ class EmbeddedStore:
 
     def nodes(self) -> list[NodeSeen]:
         """Every node of which something is kept, by cluster and name."""
-        tables = [name for name in MEASUREMENTS if name in self._present]
-        if not tables:
-            return []
-        parts = " UNION ALL ".join(
-            f"SELECT cluster, node, arg_max(zone, received_ns) AS zone, min(received_ns) AS first,"
-            f" max(received_ns) AS last FROM {quoted(name)} GROUP BY cluster, node"
-            for name in tables
-        )
-        with self._query() as cursor:
-            rows = cursor.execute(
-                "SELECT cluster, node, coalesce(arg_max(zone, last), ''), min(first), max(last)"
-                f" FROM ({parts}) GROUP BY cluster, node ORDER BY cluster, node"
-            ).fetchall()
-        return [NodeSeen(*row) for row in rows]
+        return self._seen.all()
 
     def retain(self, older_than_ns: int) -> int:
         """Delete what was received before ``older_than_ns``; returns how many rows went."""

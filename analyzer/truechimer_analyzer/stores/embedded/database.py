@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import logging
 import os
@@ -49,7 +50,8 @@ class Database:
 
     def reconnect(self) -> None:
         """Open the file again after the engine gave it up; the lock is kept."""
-        self.connection.close()
+        with contextlib.suppress(duckdb.Error):
+            self.connection.close()
         self.connection = _connect(self.path, read_only=self.read_only)
 
     def close(self) -> None:
@@ -137,10 +139,10 @@ def _connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
             raise _held(path.parent, held.group(2)) from error
         if "version number" in str(error):
             raise UserError(
-                f"{path} was written by another version of DuckDB: {_first_line(error)}",
+                f"{path} was written by another version of DuckDB: {first_line(error)}",
                 hint="run the version of truechimer that wrote it, or name another directory",
             ) from error
-        raise StoreFailed(f"cannot open {path}: {_first_line(error)}") from error
+        raise StoreFailed(f"cannot open {path}: {first_line(error)}") from error
 
 
 def _connect_or_keep_aside(path: Path) -> duckdb.DuckDBPyConnection:
@@ -186,7 +188,7 @@ def _prepare(database: Database) -> None:
             _migrate(database, version)
         _add_missing(database.connection)
     except (duckdb.Error, OSError) as error:
-        raise StoreFailed(f"cannot prepare {database.path}: {_first_line(error)}") from error
+        raise StoreFailed(f"cannot prepare {database.path}: {first_line(error)}") from error
 
 
 def schema_version(connection: duckdb.DuckDBPyConnection) -> int | None:
@@ -234,5 +236,6 @@ def present_columns(connection: duckdb.DuckDBPyConnection) -> dict[str, set[str]
     return present
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """The first line of what an error says."""
     return str(error).strip().partition("\n")[0]

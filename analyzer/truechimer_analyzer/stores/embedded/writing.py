@@ -11,21 +11,25 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
+from truechimer.errors import TruechimerError
 from truechimer.readings import monotonic_s
 from truechimer.samples import MEASUREMENTS
 from truechimer_analyzer.stores import Batch, Commit, StoreBusy, StoreFailed, Written
+from truechimer_analyzer.stores.embedded.database import first_line
 from truechimer_analyzer.stores.embedded.rows import insert
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from truechimer_analyzer.stores.embedded.arrival import ArrivalClock
     from truechimer_analyzer.stores.embedded.database import Database
+    from truechimer_analyzer.stores.embedded.seen import SeenNodes
 
 log = logging.getLogger(__name__)
 
 GROUP_ROWS = 200_000
-WAITING_ROWS = 2_000_000
+# About 1 kB each, and committed when the store closes.
+WAITING_ROWS = 400_000
 WAITING_BATCHES = 4096
 # Longer than an agent's spool may hold a batch that was stored but whose answer was lost.
 HASHES_KEPT_NS = 8 * 86_400 * 1_000_000_000
@@ -46,14 +50,16 @@ class _Delete:
 class Writer:
     """The only one who changes the database. Errors reach the future of the batch that met them."""
 
-    def __init__(self, database: Database, clock: ArrivalClock) -> None:
+    def __init__(self, database: Database, clock: ArrivalClock, seen: SeenNodes) -> None:
         self._database = database
         self._clock = clock
+        self._seen = seen
         self._queue: queue.SimpleQueue[_Wanted | _Delete | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._waiting_rows = 0
         self._waiting_batches = 0
         self._closing = False
+        self._ended = False
         self._lost_database = False
         self.listeners: list[Callable[[Commit], None]] = []
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
@@ -62,17 +68,18 @@ class Writer:
     @property
     def alive(self) -> bool:
         """Whether batches can still be committed."""
-        return self._thread.is_alive() and not self._closing
+        return not self._ended and not self._closing
 
     def submit(self, batch: Batch) -> Future[Written]:
         """Queue a batch; StoreBusy when too much waits already."""
         wanted = _Wanted(batch)
         with self._lock:
-            if self._closing:
-                raise StoreFailed("the store is closing")
-            if self._waiting_batches >= WAITING_BATCHES or self._waiting_rows > WAITING_ROWS:
+            self._check_open()
+            # A batch alone is taken whatever its size, so that none waits for ever.
+            rows = self._waiting_rows + len(batch.samples)
+            if self._waiting_batches >= WAITING_BATCHES or (self._waiting_batches and rows > WAITING_ROWS):
                 raise StoreBusy(f"{self._waiting_batches} batches wait to be committed")
-            self._waiting_rows += len(batch.samples)
+            self._waiting_rows = rows
             self._waiting_batches += 1
             # From here on nobody can cancel it: it will be stored, or will fail.
             wanted.future.set_running_or_notify_cancel()
@@ -83,8 +90,7 @@ class Writer:
         """Queue the deletion of what was received before ``older_than_ns``."""
         wanted = _Delete(older_than_ns)
         with self._lock:
-            if self._closing:
-                raise StoreFailed("the store is closing")
+            self._check_open()
             self._queue.put(wanted)
         return wanted.future
 
@@ -96,7 +102,31 @@ class Writer:
                 self._queue.put(None)
         self._thread.join()
 
+    def _check_open(self) -> None:
+        if self._closing:
+            raise StoreFailed("the store is closing")
+        if self._ended:
+            raise StoreFailed("the store's writer has ended", hint="start the analyzer again")
+
     def _run(self) -> None:
+        try:
+            self._work()
+        finally:
+            # Whoever still waits hears it; under the lock, so that nobody joins them afterwards.
+            with self._lock:
+                self._ended = True
+                self._refuse_waiting()
+
+    def _refuse_waiting(self) -> None:
+        while True:
+            try:
+                wanted = self._queue.get_nowait()
+            except queue.Empty:
+                return
+            if wanted is not None:
+                wanted.future.set_exception(StoreFailed("the store's writer has ended"))
+
+    def _work(self) -> None:
         while True:
             first = self._queue.get()
             if first is None:
@@ -105,7 +135,11 @@ class Writer:
                 self._delete(first)
                 continue
             group, following = self._collect(first)
-            self._commit(group)
+            try:
+                self._commit(group)
+            except BaseException:
+                _refuse(group, StoreFailed("the store's writer met an error of its own"))
+                raise
             if isinstance(following, _Delete):
                 self._delete(following)
             elif following is not None:
@@ -139,32 +173,34 @@ class Writer:
             log.error(  # noqa: TRY400 - the message says it all
                 "batches not stored batches=%d error=%s", len(group), error
             )
-            for wanted in group:
-                wanted.future.set_exception(error)
+            _refuse(group, error)
             return
+        zones = _zones(
+            wanted.batch for wanted, answer in zip(group, answers, strict=True) if not answer.duplicate
+        )
+        self._seen.add(zones, received_ns)
         commit = Commit(
             received_ns=received_ns,
             batches=len(group),
             duplicates=sum(answer.duplicate for answer in answers),
             rows=sum(answer.rows for answer in answers),
-            nodes=frozenset(
-                (sample.tags["cluster"], sample.tags["node"])
-                for wanted, answer in zip(group, answers, strict=True)
-                if not answer.duplicate
-                for sample in wanted.batch.samples
-            ),
+            nodes=frozenset(zones),
             duration_s=monotonic_s() - begun_s,
         )
         for wanted, answer in zip(group, answers, strict=True):
             wanted.future.set_result(answer)
         for listener in self.listeners:
-            listener(commit)
+            try:
+                listener(commit)
+            except Exception:
+                # The samples are stored: a listener's failure is its own.
+                log.exception("a listener to commits failed")
 
     def _store(self, group: list[_Wanted], received_ns: int) -> list[Written]:
         """One transaction: the rows of unknown batches and their hashes; StoreFailed: nothing is kept."""
-        self._recover()
-        connection = self._database.connection
         try:
+            self._recover()
+            connection = self._database.connection
             connection.begin()
             known = _known(connection, [wanted.batch.identity for wanted in group])
             fresh: list[Batch] = []
@@ -178,9 +214,9 @@ class Writer:
             counts = iter(insert(connection, fresh, received_ns))
             answers = [a if a.duplicate else Written(next(counts), False, received_ns) for a in answers]
             connection.commit()
-        except duckdb.Error as error:
+        except (duckdb.Error, TruechimerError) as error:
             self._abandon(error)
-            raise StoreFailed(f"cannot commit: {str(error).strip().splitlines()[0]}") from error
+            raise StoreFailed(f"cannot commit: {first_line(error)}") from error
         except Exception as error:
             # Whatever it was, the writer must live on and the sender must hear that nothing was stored.
             log.exception("the writer met an error of its own")
@@ -203,14 +239,20 @@ class Writer:
                 rows += deleted[0] if deleted else 0
             connection.execute("DELETE FROM batches WHERE received_ns < ?", [hashes_before_ns])
             connection.commit()
-        except (duckdb.Error, StoreFailed) as error:
+            self._seen.load(connection)
+        except Exception as error:
+            # As above: the writer lives on, and who asked hears why.
+            if not isinstance(error, duckdb.Error | TruechimerError):
+                log.exception("the writer met an error of its own")
             self._abandon(error)
-            wanted.future.set_exception(StoreFailed(f"cannot delete: {str(error).strip().splitlines()[0]}"))
+            wanted.future.set_exception(StoreFailed(f"cannot delete: {first_line(error)}"))
             return
         wanted.future.set_result(rows)
 
     def _abandon(self, error: Exception) -> None:
         """Leave a failed transaction behind; note when the engine itself has given the database up."""
+        if self._lost_database:
+            return
         if isinstance(error, duckdb.FatalException | duckdb.InternalException):
             self._lost_database = True
             return
@@ -226,6 +268,23 @@ class Writer:
             self._database.reconnect()
             self._lost_database = False
             log.warning("database opened again after the engine had given it up")
+
+
+def _refuse(group: Iterable[_Wanted], error: StoreFailed) -> None:
+    for wanted in group:
+        if not wanted.future.done():
+            wanted.future.set_exception(error)
+
+
+def _zones(batches: Iterable[Batch]) -> dict[tuple[str, str], str]:
+    """Each (cluster, node) of some batches with the last zone that it gave."""
+    zones: dict[tuple[str, str], str] = {}
+    for batch in batches:
+        for sample in batch.samples:
+            tags = sample.tags
+            key = tags["cluster"], tags["node"]
+            zones[key] = tags.get("zone") or zones.get(key, "")
+    return zones
 
 
 def _known(connection: duckdb.DuckDBPyConnection, identities: Sequence[bytes]) -> set[bytes]:
