@@ -1,14 +1,18 @@
 """Who may do what: tokens, scopes, sessions, and pages of other sites."""
 
+import asyncio
 import hashlib
 import os
 import time
 
 import pytest
 from analyzer.analyzer_process import Analyzer, line
+from starlette.datastructures import URL
+from starlette.requests import Request
 
 from truechimer.errors import ConfigError
 from truechimer_analyzer.server.auth import Authority, read_tokens
+from truechimer_analyzer.server.guard import Guard
 
 SECRETS = {"writer": ["write"], "reader": ["read"], "boss": ["admin"]}
 
@@ -106,6 +110,55 @@ def test_other_sites_pages_are_refused(guarded, running):
         own = f"http://127.0.0.1:{one.port}"
         for origin, status in ((own, 204), ("http://evil.example", 403), ("null", 403), (own + "1", 403)):
             assert one.write(b"", headers={**headers, "Origin": origin}).status == status, origin
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/metrics%0a", 400),
+        ("/metrics%00", 400),
+        ("/healthz%0a", 400),
+        ("/api/v1/clocks%0a", 400),
+        ("/api/v1/clocks%7f", 400),
+        ("/metrics/", 401),
+        ("/metrics;x", 401),
+        ("/%61pi/v1/clocks", 401),
+        ("/api/v2/write", 401),
+    ],
+)
+@pytest.mark.parametrize("host", ["127.0.0.1", "x?", "x/healthz?", "x#", "[", "x/login/.."])
+def test_a_path_is_judged_as_the_router_reads_it(guarded, path, status, host):
+    """Neither a Host header nor an encoded character makes it another for the guard than for the routes."""
+    assert guarded.get(path, headers={"Host": host}).status == status
+
+
+def test_the_guard_does_not_ask_the_address_of_a_request():
+    """Older frameworks put the address together from the Host header; the path is the scope's."""
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    async def app(scope, receive, send):
+        raise AssertionError("reached")
+
+    class Closed:
+        open = False
+
+    for path in ("/api/v1/clocks", "/metrics"):
+        scope = {
+            "type": "http",
+            "method": "GET",
+            "scheme": "http",
+            "server": ("127.0.0.1", 1),
+            "path": path,
+            "query_string": b"",
+            "headers": [(b"host", b"x?")],
+        }
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Request, "url", URL("http://x/?/healthz"))
+            asyncio.run(Guard(app, Closed())(scope, None, send))
+    assert [message["status"] for message in sent if "status" in message] == [401, 401]
 
 
 def test_open_analyzer_answers_to_its_own_names_only(running):

@@ -135,7 +135,7 @@ class _Handlers:
 
     async def nothing(self, request: Request) -> Response:
         """Addresses under /api that are none."""
-        path = request.url.path
+        path = request.scope["path"]
         if path == "/api/v2/write":
             raise replies.Refused(405, "writes are POSTed", headers={"Allow": "POST"})
         raise replies.Refused(404, f"there is nothing at {path}")
@@ -152,7 +152,7 @@ class _Page(StaticFiles):
 
 async def _http_exception(request: Request, problem: Exception) -> Response:
     assert isinstance(problem, HTTPException)
-    response = replies.error(request.url.path, problem.status_code, problem.detail)
+    response = replies.error(request.scope["path"], problem.status_code, problem.detail)
     response.headers.update(problem.headers or {})
     return response
 

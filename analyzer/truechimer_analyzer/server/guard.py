@@ -52,6 +52,7 @@ class Guard:
 
         request = Request(scope, receive)
         try:
+            _check_path(scope["path"])
             self._judge(request)
         except replies.Refused as refused:
             await replies.from_exception(request, refused)(scope, receive, send_protected)
@@ -68,7 +69,7 @@ class Guard:
         origin = request.headers.get("origin")
         if origin is not None and origin.partition("://")[2].lower() != host.lower():
             raise replies.Refused(403, "requests from other sites' pages are refused")
-        scope = needed_scope(request.url.path)
+        scope = needed_scope(request.scope["path"])
         if scope is None or self._authority.open:
             return
         token = self._token(request, scope)
@@ -97,12 +98,22 @@ class Guard:
 
 
 def needed_scope(path: str) -> str | None:
-    """What a path needs; None for what everybody may see: health, sign-in, and the page without data."""
+    """What a path needs; None for what everybody may see: health, sign-in, and the page without data.
+
+    ``path`` is the scope's, which the router matches too: an address put together from the Host header
+    would be another.
+    """
     if path in _PUBLIC:
         return None
     if path.startswith("/api/v2/"):
         return "write"
-    return "read" if path.startswith("/api/") or path == "/metrics" else None
+    return "read" if path.startswith(("/api/", "/metrics")) else None
+
+
+def _check_path(path: str) -> None:
+    # A newline at the end would pass for the end of a route's pattern.
+    if any(character < " " or character == "\x7f" for character in path):
+        raise replies.Refused(400, "control characters in the path")
 
 
 def names_this_host(host: str) -> bool:

@@ -81,7 +81,7 @@ def error(path: str, status: int, message: str, hint: str | None = None, **more:
 
 def from_exception(request: Request, problem: Exception) -> Response:
     """What an exception of a handler is answered with; ours are logged, the asker's are not."""
-    path = request.url.path
+    path = request.scope["path"]
     if isinstance(problem, Refused):
         response = error(path, problem.status, str(problem), problem.hint)
         response.headers.update(problem.headers)
