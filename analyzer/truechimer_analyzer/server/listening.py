@@ -8,6 +8,7 @@ import errno
 import ipaddress
 import logging
 import os
+import resource
 import socket
 from typing import TYPE_CHECKING
 
@@ -25,11 +26,19 @@ if TYPE_CHECKING:
 
     from truechimer.config.model import ServerConfig
 
+log = logging.getLogger(__name__)
+
 HEADERS_TIMEOUT_S = 15.0
 READER_TIMEOUT_S = 30.0
 KEEP_ALIVE_S = 75
 GRACE_S = 1
-_CONNECTIONS = 1000
+CONNECTIONS = 1000
+# Descriptors for what is no client's connection: the store, its spill files, reports, the log.
+_DESCRIPTORS_KEPT = 128
+_QUEUE = 128
+# asyncio takes as many connections in one go as its backlog says, before the first of them is judged, and
+# logs as many times when descriptors run out.
+_ACCEPTED_AT_ONCE = 16
 
 
 def bind(listen: str) -> socket.socket:
@@ -48,7 +57,10 @@ def bind(listen: str) -> socket.socket:
 def _create(listen: str, family: int, address: tuple[str, int]) -> socket.socket:
     try:
         return socket.create_server(
-            address, family=family, backlog=512, dualstack_ipv6=family == socket.AF_INET6 and not address[0]
+            address,
+            family=family,
+            backlog=_QUEUE,
+            dualstack_ipv6=family == socket.AF_INET6 and not address[0],
         )
     except OSError as error:
         reason = os.strerror(error.errno or errno.EIO).lower()
@@ -94,14 +106,34 @@ def check_exposure(config: ServerConfig, listener: socket.socket) -> None:
         )
 
 
-class _Protocol(H11Protocol):
-    """Ends connections whose headers do not come in time, or whose reader stopped reading."""
+def raise_descriptor_limit() -> int:
+    """Let this process open as many files as it may; how many connections that leaves room for."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+            soft = hard
+        except (OSError, ValueError) as error:
+            log.warning("the limit of open files stays limit=%d error=%s", soft, error)
+    if soft == resource.RLIM_INFINITY:
+        return CONNECTIONS
+    return max(1, min(CONNECTIONS, soft - _DESCRIPTORS_KEPT))
 
+
+class _Protocol(H11Protocol):
+    """Ends connections beyond the bound, without headers in time, or whose reader stopped reading."""
+
+    most_connections = CONNECTIONS
     _headers_timer: asyncio.TimerHandle | None = None
     _reader_timer: asyncio.TimerHandle | None = None
+    _unread_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        if len(self.connections) > self.most_connections:
+            # Better refused at once than left in the queue of a process that has no descriptors.
+            transport.abort()
+            return
         self._await_headers()
 
     def data_received(self, data: bytes) -> None:
@@ -120,13 +152,24 @@ class _Protocol(H11Protocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._reader_timer = self.loop.call_later(READER_TIMEOUT_S, self.transport.abort)
+        self._await_reader()
 
     def resume_writing(self) -> None:
         super().resume_writing()
         if self._reader_timer is not None:
             self._reader_timer.cancel()
             self._reader_timer = None
+
+    def _await_reader(self) -> None:
+        """Cut the connection unless something is taken from its buffer, deadline after deadline."""
+        self._unread_bytes = self.transport.get_write_buffer_size()
+        self._reader_timer = self.loop.call_later(READER_TIMEOUT_S, self._judge_reader)
+
+    def _judge_reader(self) -> None:
+        if self.transport.get_write_buffer_size() < self._unread_bytes:
+            self._await_reader()
+        else:
+            self.transport.abort()
 
     def _between_requests(self) -> bool:
         return self.cycle is None or self.cycle.response_complete
@@ -149,6 +192,8 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        for listener in sockets or ():
+            listener.listen(_QUEUE)
         self._ready()
 
 
@@ -168,6 +213,7 @@ async def serve(
     """
     # What uvicorn says of clients' mistakes can be provoked at will; our own failures we log ourselves.
     logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
+    _Protocol.most_connections = raise_descriptor_limit()
     settings = uvicorn.Config(
         app,
         http=_Protocol,
@@ -178,7 +224,7 @@ async def serve(
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        limit_concurrency=_CONNECTIONS,
+        backlog=_ACCEPTED_AT_ONCE,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,
         ssl_certfile=config.tls_certificate,
