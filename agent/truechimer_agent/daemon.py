@@ -20,7 +20,7 @@ from truechimer_agent.collectors.agent import Agent, OutboxState
 from truechimer_agent.gathering import Gathering
 from truechimer_agent.health import AgentStatus
 from truechimer_agent.hostclock import HostClock
-from truechimer_agent.runner import Runner
+from truechimer_agent.runner import GRID_S, Runner
 from truechimer_agent.shipping import Shipper
 from truechimer_agent.sinks import open_sink, sink_name
 from truechimer_agent.spool import Outbox, Spool, lock_state_dir
@@ -142,7 +142,7 @@ class Daemon:
 
     async def _beat(self, stop: asyncio.Event) -> None:
         """Once a second a batch to the spool; the watchdog is fed from here, so that it watches this loop."""
-        due_s = monotonic_s()
+        due_s = monotonic_s() // GRID_S * GRID_S
         while not stop.is_set():
             self._beat_at_s = monotonic_s()
             self._bound = self._parts.estimator.at(self._clock.steady_now_ns())

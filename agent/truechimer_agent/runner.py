@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 LACKING_RETRY_S = 60.0
 FAILED_RETRY_S = 10.0
 STOP_S = 5.0
+GRID_S = 0.25
 
 log = logging.getLogger("truechimer.runner")
 
@@ -93,7 +94,8 @@ class Runner:
             log.exception("collector did not close: collector=%s", name)
 
     async def _rounds(self, name: str, collector: Collector) -> None:
-        due_s = monotonic_s()
+        # On one grid for all: collectors that are due together share a wake.
+        due_s = monotonic_s() // GRID_S * GRID_S
         while True:
             await self._round(name, collector)
             due_s += collector.interval_s
