@@ -40,6 +40,7 @@ class FakeAnalyzer(ThreadingHTTPServer):
         self.down = False
         self.signed_out = False
         self.asked: list[str] = []
+        self.slow_s: dict[str, float] = {}
 
     @property
     def url(self) -> str:
@@ -78,6 +79,7 @@ class _Answers(BaseHTTPRequestHandler):
         self.reply(200, KINDS.get(file.suffix, "text/plain"), file.read_bytes())
 
     def answer(self, command: str, options: dict[str, list[str]]) -> None:
+        self.server.stopping.wait(self.server.slow_s.get(command, 0))
         if self.server.signed_out:
             self.document(401, {"error": "not signed in", "hint": "sign in"})
         elif self.server.down:

@@ -153,6 +153,21 @@ def test_a_commit_is_shown_without_asking_and_at_most_once_a_second(serve, page:
     assert server.asked.count("/api/v1/clocks?since=1h") - before <= 4
 
 
+def test_answers_that_take_long_are_asked_more_seldom(serve, page: Page) -> None:
+    """A refresh a second asks for clocks each time; for round trips only after ten times what they took."""
+    server = serve(fleets.one_host())
+    server.slow_s["rtt"] = 0.4
+    shown(page, server)
+    for _ in range(50):
+        server.commit()
+        page.wait_for_timeout(100)
+    asked = [path.partition("?")[0].rpartition("/")[2] for path in server.asked]
+    assert asked.count("clocks") >= 4
+    assert 1 <= asked.count("rtt") <= 3
+    with page.expect_request("**/api/v1/rtt?since=6h*"):
+        page.select_option("#since", "6h")
+
+
 def test_ages_grow_while_nothing_comes_and_silence_is_called_stale(serve, page: Page) -> None:
     fleet = fleets.one_host()
     fleet.documents["clocks"] = fleets.clocks(fleets.node("web-1", -0.001, 0.001, last_seen_s=58.0))

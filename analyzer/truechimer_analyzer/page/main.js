@@ -23,22 +23,35 @@ const SERIES = {
   happened: { measurement: "truechimer_clock_event", fields: "size_seconds", points: 600 },
 };
 
-/** What was answered last: name → {document, error, at (performance.now ms), subject}. */
+/** Answers that read every sample of the window are asked again after so many times what the last took, the second time at once (the first may be slow). */
+const PACED = new Set(["rtt", "pauses", "timeouts"]);
+const PACE = 10;
+const LONGEST_GAP_MS = 30_000;
+
+/** What was answered last: name → {document, error, at (performance.now ms), subject, next (when a paced one is due)}. */
 const answers = {};
 let view = current();
 let asked = new AbortController();
 
 async function fetchAnswer(name, command, options, signal, subject = view.since) {
   const before = answers[name]?.subject === subject ? answers[name] : undefined;
+  const begun = performance.now();
+  const next = () => before === undefined ? 0 : performance.now() + Math.min((performance.now() - begun) * PACE, LONGEST_GAP_MS);
   try {
     const document = await ask(command, options, signal);
-    answers[name] = { document, error: null, at: performance.now(), subject };
+    answers[name] = { document, error: null, at: performance.now(), subject, next: next() };
   } catch (error) {
     if (signal.aborted) return;
     if (!(error instanceof ApiError)) throw error;
     const document = error.document ?? before?.document ?? null;
-    answers[name] = { document, error, at: before?.at ?? performance.now(), subject };
+    answers[name] = { document, error, at: before?.at ?? performance.now(), subject, next: error.document === null ? 0 : next() };
   }
+}
+
+/** Whether to ask now: a paced answer when its time has come, or for another view, or after it failed. */
+function due(name, subject) {
+  const last = answers[name];
+  return !PACED.has(name) || last?.subject !== subject || performance.now() >= last.next;
 }
 
 function waited(name) {
@@ -54,7 +67,7 @@ async function refresh() {
   asked = new AbortController();
   const { signal } = asked;
   const { since } = view;
-  const rest = ["rtt", "pauses", "timeouts"].map((name) => fetchAnswer(name, name, detail(name, since), signal));
+  const rest = [...PACED].filter((name) => due(name, since)).map((name) => fetchAnswer(name, name, detail(name, since), signal));
   await fetchAnswer("clocks", "clocks", { since }, signal);
   if (signal.aborted) return;
   draw();
