@@ -22,7 +22,7 @@ def gap(**parts: object) -> GapEvidence:
     [
         (gap(asleep_ns=95 * MS), Cause.SUSPEND),
         (gap(run_delay_ns=80 * MS), Cause.RUN_QUEUE),
-        (gap(run_delay_ns=80 * MS, continued=True), Cause.RUN_QUEUE),
+        (gap(run_delay_ns=80 * MS, continued=True), Cause.STOPPED),
         (gap(run_delay_ns=99 * MS, throttled_ns=180 * MS), Cause.THROTTLED),
         (gap(continued=True), Cause.STOPPED),
         (gap(continued=True, steal_ns=100 * MS, throttled_ns=90 * MS), Cause.STOPPED),

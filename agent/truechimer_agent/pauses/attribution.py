@@ -46,20 +46,21 @@ class GapEvidence:
 def attribute(gap: GapEvidence) -> tuple[Cause, float]:
     """The cause and the confidence in it (0 to 1; 0 for unknown).
 
-    In the order of certainty: what proves itself (sleep, the run queue, a freeze, SIGCONT), then what the
+    In the order of certainty: what proves itself (sleep, SIGCONT, the run queue, a freeze), then what the
     host's counters make likely. Since Linux 6.18 throttled time counts as run delay too.
     """
     if gap.share(gap.asleep_ns) >= EXPLAINED:
         return Cause.SUSPEND, 0.99
     waited = gap.share(gap.run_delay_ns)
+    if gap.continued:
+        # It was stopped for certain; on a busy host the way back leads through the run queue.
+        return Cause.STOPPED, 0.99 if waited < LITTLE else 0.7 if waited < EXPLAINED else 0.5
     if waited >= EXPLAINED:
         if gap.share(gap.throttled_ns) >= LARGELY:
             return Cause.THROTTLED, 0.95 * waited
         return Cause.RUN_QUEUE, 0.99 * waited
     if gap.share(gap.frozen_ns) >= EXPLAINED:
         return Cause.FROZEN, 0.95
-    if gap.continued:
-        return Cause.STOPPED, 0.99 if waited < LITTLE else 0.7
     if waited >= LITTLE or gap.share(gap.run_ns) >= LITTLE:
         return Cause.UNKNOWN, 0.0
     return _by_host(gap)
