@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import random
@@ -60,6 +61,8 @@ class Daemon:
             stop = asyncio.Event()
             self._handle_signals(stop)
             self._runner.start()
+            gc.collect()
+            gc.freeze()  # what is there now stays: later collections need not look through it
             log.info(
                 "agent runs: node=%s cluster=%s servers=%s from=%s",
                 self._config.node,
