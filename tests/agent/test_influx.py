@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
+import random
 import socket
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -14,8 +17,17 @@ from hypothesis import strategies as st
 
 from truechimer.config.model import SinkConfig
 from truechimer.errors import ConfigError
+from truechimer.readings import monotonic_s
 from truechimer_agent.sinks import KINDS, Retry, Trouble, open_sink, sink_name
-from truechimer_agent.sinks.answers import is_refusal, read_refusal, refused_lines, retry_after_s, retry_for
+from truechimer_agent.sinks.answers import (
+    Answer,
+    Verdict,
+    judge,
+    read_refusal,
+    refused_lines,
+    retry_after_s,
+    retry_for,
+)
 
 KEYS = st.sampled_from(["refused", "line", "why", "data", "line_number", "error_message", "message", "error"])
 LINES = b"m,node=a v=1i 1\nm,node=b v=2i 2\nm,node=c v=3i 3\nm,node=d v=4i 4\n"
@@ -32,6 +44,7 @@ class Store:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
 
             def setup(self):
                 super().setup()
@@ -162,12 +175,76 @@ def test_influxdb_3_names_lines_by_number():
     assert [line.number for line in refused_lines(LINES, refusal)] == [3]
 
 
-def test_a_poison_batch_without_named_lines_is_counted_and_does_not_block(store, sink):
-    store.answer = answer(400, {"code": "invalid", "message": "no"})
-    sent = sink.send(LINES)
-    assert (sent.refused_count, sent.refused[0].why) == (4, "no")
-    store.answer = answer(422, {"message": "partial write: points beyond retention policy dropped=3"})
+def test_lines_that_were_only_counted_are_not_sent_again(store, sink):
+    store.answer = answer(
+        422,
+        {
+            "code": "unprocessable entity",
+            "message": "partial write: points beyond retention policy dropped=3",
+        },
+    )
     assert sink.send(LINES).refused_count == 3
+    assert len(store.requests) == 1
+    refused = {"code": "invalid", "message": "2", "refused_total": 2, "refused": [{"line": 1, "why": "bad"}]}
+    store.answer = answer(400, refused)
+    assert sink.send(LINES).refused_count == 2
+
+
+@pytest.mark.parametrize(
+    "words", [b"remoteAddr: too long line", json.dumps({"code": "invalid", "message": "no"}).encode()]
+)
+def test_a_poison_line_that_is_not_named_is_found_by_halves_and_does_not_block(store, sink, words):
+    """Its sibling was accepted: this is a store, and it does not want this line."""
+    store.answer = lambda body: (400, {}, words) if b"node=c" in body else (204, {}, b"")
+    sent = sink.send(LINES)
+    assert [line.number for line in sent.refused] == [3]
+    assert sent.refused_count == 1
+    assert {body for _, _, body in store.requests} >= {LINES[:32], b"m,node=d v=4i 4\n"}
+
+
+def test_a_batch_refused_whole_is_given_up_only_by_a_store_known_to_be_one(store, sink):
+    """Before it took anything, the answer may be anybody's; plain words prove nothing even then."""
+    refuse = answer(400, {"code": "invalid", "message": "no"})
+    store.answer = refuse
+    with pytest.raises(Retry, match="HTTP 400: no"):
+        sink.send(LINES)
+    store.answer = answer(204, b"")
+    sink.send(LINES)
+    store.answer = refuse
+    assert sink.send(LINES).refused_count == 4
+    store.answer = answer(400, b"upstream protocol error")
+    with pytest.raises(Retry, match="upstream protocol error"):
+        sink.send(LINES)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        b"Client sent an HTTP request to an HTTPS server.\n",
+        b"Invalid HTTP request received.",
+        b"upstream protocol error",
+        b'{"detail": "There was an error parsing the body"}',
+    ],
+)
+@pytest.mark.parametrize("status", [400, 422])
+def test_words_that_judge_no_line_keep_the_batch(store, sink, status, words):
+    """What a TLS port, an application server or a proxy says is a matter of configuration."""
+    store.answer = answer(status, words)
+    many = b"".join(b"m,node=a v=1i %d\n" % n for n in range(500))
+    with pytest.raises(Retry) as failure:
+        sink.send(many)
+    assert failure.value.trouble is Trouble.CONFIGURATION
+    assert "not a store" in failure.value.hint
+    assert len(store.requests) < 30
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 203, 205, 206, 302, 304, 307])
+def test_only_204_is_stored_and_a_captive_portal_is_no_store(store, sink, status):
+    store.answer = answer(status, b"<html>please log in</html>" if status not in (205, 304) else b"")
+    with pytest.raises(Retry, match=f"HTTP {status}") as failure:
+        sink.send(LINES)
+    assert failure.value.trouble is Trouble.CONFIGURATION
+    assert "not a store" in failure.value.hint
 
 
 @pytest.mark.parametrize("status", [301, 401, 403, 404, 405])
@@ -196,6 +273,12 @@ def test_a_batch_too_large_goes_in_halves_down_to_single_lines(store, sink):
     assert b"".join(taken) == LINES
     store.answer = answer(413, b"too large")
     assert sink.send(LINES).refused_count == 4
+
+
+def test_a_limit_on_sizes_before_anything_was_taken_keeps_the_batch(store, sink):
+    store.answer = answer(413, b"too large")
+    with pytest.raises(Retry, match="HTTP 413"):
+        sink.send(LINES)
 
 
 def test_too_many_requests_is_busy_for_as_long_as_it_says(store, sink):
@@ -267,9 +350,107 @@ def test_refused_silent_and_unresolved_stores_are_tried_again():
 
 def test_a_store_that_closes_kept_connections_costs_no_failure(store, sink):
     sink.send(LINES)
-    store.answer = answer(200, b"{}", **{"Content-Length": "2"})
+    store.answer = answer(204, b"", **{"Content-Length": "0"})
     for _ in range(3):
         sink.send(LINES)
+
+
+class Raw:
+    """Answers every connection by ``reply(connection)`` once a request has come."""
+
+    def __init__(self, reply) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._reply = reply
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection) -> None:
+        with connection, contextlib.suppress(OSError):
+            connection.recv(65536)
+            self._reply(connection)
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+
+def _drip_header(connection):
+    connection.sendall(b"HTTP/1.1 204 No Content\r\n")
+    while True:
+        connection.sendall(b"X: y\r\n")
+        time.sleep(0.05)
+
+
+def _drip_line(connection):
+    connection.sendall(b"HTTP/1.1 204 No Content\r\nX: ")
+    while True:
+        connection.sendall(b"x")
+        time.sleep(0.05)
+
+
+def _drip_body(connection):
+    connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 1000000\r\n\r\n")
+    while True:
+        connection.sendall(b"x")
+        time.sleep(0.05)
+
+
+def _continue_for_ever(connection):
+    while True:
+        connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("reply", [_drip_header, _drip_line, _drip_body, _continue_for_ever])
+def test_an_answer_that_drips_ends_with_the_exchanges_time(reply):
+    """The time-out is of the whole answer, not of each byte."""
+    raw = Raw(reply)
+    sink = open_sink(SinkConfig("influx", raw.url, timeout_s=0.5))
+    began_s = monotonic_s()
+    with pytest.raises(Retry, match="no answer in time"):
+        sink.send(LINES)
+    assert monotonic_s() - began_s < 10
+    sink.close()
+    raw.close()
+
+
+@pytest.mark.parametrize("head", [b"500 Oh", b"200 OK", b"400 Bad Request"])
+def test_an_endless_answer_is_read_only_so_far(head):
+    """Its beginning says enough; the connection is not read on, nor used again."""
+    sent = []
+
+    def pour(connection):
+        chunk = b"x" * 65536
+        connection.sendall(b"HTTP/1.1 " + head + b"\r\nContent-Type: application/json\r\n\r\n")
+        for _ in range(1000):
+            connection.sendall(chunk)
+            sent.append(len(chunk))
+
+    raw = Raw(pour)
+    sink = open_sink(SinkConfig("influx", raw.url, timeout_s=10.0))
+    with pytest.raises(Retry, match="HTTP"):
+        sink.send(LINES[:16])
+    assert sum(sent) < 60 << 20
+    sink.close()
+    raw.close()
+
+
+def test_a_store_that_does_not_read_ends_with_the_exchanges_time():
+    """A large batch into a full window."""
+    raw = Raw(lambda _: time.sleep(5))
+    sink = open_sink(SinkConfig("influx", raw.url, timeout_s=0.5))
+    with pytest.raises(Retry, match="no answer in time"):
+        sink.send(b"m,node=" + random.Random(1).randbytes(4 << 20).hex().encode() + b" v=1 1\n")
+    sink.close()
+    raw.close()
 
 
 def test_plain_http_behind_https_is_a_matter_of_configuration(store, tmp_path):
@@ -298,8 +479,8 @@ def test_a_sinks_name_is_its_address_without_secrets():
 def test_any_answer_is_read_without_an_error_of_ours(body, lines):
     refusal = read_refusal(body)
     assert all(1 <= line.number <= lines.count(b"\n") + 1 for line in refused_lines(lines, refusal))
-    assert isinstance(retry_for(418, {}, body), Retry)
-    is_refusal(400, {"Content-Type": "text/plain"}, body)
+    assert isinstance(retry_for(Answer(418, {}, body)), Retry)
+    assert judge(Answer(400, {"Content-Type": "text/plain"}, body)) in Verdict
 
 
 @given(st.recursive(st.none() | st.integers() | st.text(), lambda x: st.lists(x) | st.dictionaries(KEYS, x)))

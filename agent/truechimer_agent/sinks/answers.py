@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from truechimer.lineprotocol import RefusedLine
@@ -26,8 +27,40 @@ _HINTS = {
     403: "give the token the right to write to this bucket",
     404: "check url, org and bucket of this [[sink]], and that the bucket exists",
 }
+_REFUSING_CODES = ("invalid", "unprocessable entity")
+_JUDGING = ("partial write", "unable to parse", "dropped=")
 _DROPPED = re.compile(r"dropped=(\d+)")
 _UNPARSED = "unable to parse '"
+
+
+class Verdict(Enum):
+    """What an answer says of the batch."""
+
+    STORED = auto()
+    LINES = auto()  # some lines are refused, and it says which or how many
+    BATCH = auto()  # a store, or a limit on sizes, refuses it as a whole
+    WORDS = auto()  # something refuses it in plain words: a store, or whatever else listens there
+    OTHER = auto()  # it says nothing of the lines
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Status, headers and (the beginning of) the body of an HTTP answer."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def header(self, name: str) -> str | None:
+        """A header's value, whatever the case of its name."""
+        for key, value in self.headers.items():
+            if key.lower() == name.lower():
+                return value
+        return None
+
+    def refusal(self) -> Refusal:
+        """What it refuses, when it is a refusal."""
+        return read_refusal(self.body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,25 +92,46 @@ def read_refusal(body: bytes) -> Refusal:
             }
             if numbers:
                 kept_others = key == "refused" or "partial write" in message
-                return Refusal(message, kept_others, numbers)
+                total = document.get("refused_total")
+                return Refusal(message, kept_others, numbers, count=total if type(total) is int else None)
     if found := _DROPPED.search(message):
         return Refusal(message, "partial write" in message, {}, count=int(found[1]))
     return Refusal(message, kept_others=False, numbers={}, texts=_quoted(message))
 
 
-def is_refusal(status: int, headers: Mapping[str, str], body: bytes) -> bool:
-    """Whether the store judged the lines themselves; a web page or an empty answer is no judgement."""
-    if status not in _REFUSALS or not body.strip():
-        return False
-    kind = headers.get("Content-Type", headers.get("content-type", ""))
-    return "html" not in kind.lower() and not body.lstrip().startswith(b"<")
+def judge(answer: Answer) -> Verdict:
+    """Only 204 is stored: it is what every store answers here, and what a captive portal does not.
+
+    A refusal of lines is JSON that names or counts them, in the terms of the analyzer or of InfluxDB.
+    """
+    if answer.status == 204:
+        return Verdict.STORED
+    if answer.status == 413:
+        return Verdict.BATCH
+    if answer.status not in _REFUSALS or _is_page(answer):
+        return Verdict.OTHER
+    document = _document(answer.body)
+    if not document:
+        return Verdict.WORDS
+    of_a_store = document.get("code") in _REFUSING_CODES
+    judging = any(mark in _message(document) for mark in _JUDGING)
+    if answer.refusal().numbers or (judging and (of_a_store or "code" not in document)):
+        return Verdict.LINES
+    return Verdict.BATCH if of_a_store else Verdict.WORDS
 
 
-def retry_for(status: int, headers: Mapping[str, str], body: bytes) -> Retry:
-    """The failure that a status stands for when it is neither success nor a judgement on lines."""
-    message = _message(_document(body)) or excerpt(body)
+def _is_page(answer: Answer) -> bool:
+    """A web page, or nothing at all."""
+    body = answer.body.strip()
+    return not body or "html" in (answer.header("Content-Type") or "").lower() or body.startswith(b"<")
+
+
+def retry_for(answer: Answer) -> Retry:
+    """The failure that an answer stands for when the batch is to be sent again."""
+    status = answer.status
+    message = _message(_document(answer.body)) or excerpt(answer.body)
     why = f"HTTP {status}" + (f": {message}" if message else "")
-    after_s = retry_after_s(headers.get("Retry-After", headers.get("retry-after")))
+    after_s = retry_after_s(answer.header("Retry-After"))
     if status in _BUSY:
         return Retry(why, trouble=Trouble.BUSY, after_s=after_s)
     if status >= 500:

@@ -7,19 +7,14 @@ points are not used: a batch is sent byte for byte as it was spooled, gzipped, o
 from __future__ import annotations
 
 import warnings
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from truechimer.errors import ConfigError
-from truechimer_agent.sinks.answers import (
-    Refusal,
-    excerpt,
-    is_refusal,
-    read_refusal,
-    refused_lines,
-    retry_for,
-)
-from truechimer_agent.sinks.sending import Retry, Sent, Trouble
+from truechimer.readings import monotonic_s
+from truechimer_agent.sinks.answers import Answer, excerpt
+from truechimer_agent.sinks.bounded import BoundedPool
+from truechimer_agent.sinks.sending import Retry, Trouble
+from truechimer_agent.sinks.sifting import Sifter
 from truechimer_agent.sinks.tokens import TokenFile
 
 with warnings.catch_warnings():
@@ -30,12 +25,8 @@ with warnings.catch_warnings():
     from influxdb_client.service.write_service import WriteService
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from truechimer.config.model import SinkConfig
-    from truechimer.lineprotocol import RefusedLine
-
-_ROUNDS = 8  # of taking named lines out of a batch before the rest is given up
+    from truechimer_agent.sinks.sending import Sent
 
 
 class InfluxSink:
@@ -59,65 +50,40 @@ class InfluxSink:
             connection_pool_maxsize=1,
             ssl_ca_cert=None if config.ca_file is None else str(config.ca_file),
         )
+        rest: Any = self._client.api_client.rest_client
+        rest.pool_manager = BoundedPool(rest.pool_manager)
+        self._known = False
         service: Any = WriteService
         self._service = service(self._client.api_client)
 
     def send(self, lines: bytes, *, timeout_s: float | None = None) -> Sent:
-        """Send one batch; refused lines are taken out, the others are the store's. Raises Retry."""
-        timeout_ms = _milliseconds(self._config.timeout_s if timeout_s is None else timeout_s)
+        """Send one batch; refused lines are taken out, the others are the store's. Raises Retry.
+
+        Each exchange may take the configured time-out; ``timeout_s``, when given, is for all of them.
+        """
+        deadline_s = None if timeout_s is None else monotonic_s() + timeout_s
         self._authorize()
-        return self._send(lines, timeout_ms, _ROUNDS)
+        sifter = Sifter(lambda part: self._post(part, deadline_s), known=self._known)
+        try:
+            return sifter.send(lines)
+        finally:
+            self._known = self._known or sifter.accepted
 
     def close(self) -> None:
         """Close the kept connection."""
         self._client.close()
 
-    def _send(self, lines: bytes, timeout_ms: int, rounds: int) -> Sent:
-        status, headers, body = self._post(lines, timeout_ms)
-        if 200 <= status < 300:
-            return Sent()
-        if status == 413:
-            return self._send_halves(lines, timeout_ms, rounds)
-        if not is_refusal(status, headers, body):
-            raise retry_for(status, headers, body)
-        refusal = read_refusal(body)
-        refused = refused_lines(lines, refusal)
-        if refusal.kept_others:
-            return Sent(max(len(refused), refusal.count or 0), refused)
-        if not refused or rounds <= 1:
-            return _all_refused(lines, refusal)
-        return self._send_others(lines, refused, timeout_ms, rounds)
-
-    def _send_others(
-        self, lines: bytes, refused: tuple[RefusedLine, ...], timeout_ms: int, rounds: int
-    ) -> Sent:
-        """Send what is left when the named lines are taken out."""
-        out = {line.number for line in refused}
-        left = [(n, row) for n, row in enumerate(lines.splitlines(keepends=True), start=1) if n not in out]
-        if not left:
-            return Sent(len(refused), refused)
-        rest = self._send(b"".join(row for _, row in left), timeout_ms, rounds - 1)
-        renumbered = tuple(replace(line, number=left[line.number - 1][0]) for line in rest.refused)
-        return Sent(len(refused) + rest.refused_count, refused + renumbered)
-
-    def _send_halves(self, lines: bytes, timeout_ms: int, rounds: int) -> Sent:
-        """A batch too large for the store goes in halves; one line too large is refused."""
-        rows = lines.splitlines(keepends=True)
-        if len(rows) <= 1:
-            return _all_refused(lines, Refusal("HTTP 413: too large for the store", False, {1: "too large"}))
-        middle = len(rows) // 2
-        first = self._send(b"".join(rows[:middle]), timeout_ms, rounds)
-        second = self._send(b"".join(rows[middle:]), timeout_ms, rounds)
-        moved = tuple(replace(line, number=line.number + middle) for line in second.refused)
-        return Sent(first.refused_count + second.refused_count, first.refused + moved)
-
-    def _post(self, lines: bytes, timeout_ms: int) -> tuple[int, Mapping[str, str], bytes]:
+    def _post(self, lines: bytes, deadline_s: float | None) -> Answer:
+        now_s = monotonic_s()
+        ends_s = now_s + self._config.timeout_s
+        if deadline_s is not None:
+            ends_s = min(ends_s, deadline_s)
         try:
             try:
-                return self._exchange(lines, timeout_ms)
+                return self._exchange(lines, ends_s - now_s)
             except urllib3.exceptions.ProtocolError:
                 # The store may have closed the kept connection meanwhile: once more on a fresh one.
-                return self._exchange(lines, timeout_ms)
+                return self._exchange(lines, ends_s - monotonic_s())
         except urllib3.exceptions.HTTPError as error:
             raise Retry(_plainly(error)) from error
         except ApiException as error:
@@ -128,7 +94,9 @@ class InfluxSink:
                 hint="check ca_file of this [[sink]] and the name in the store's certificate",
             ) from error
 
-    def _exchange(self, lines: bytes, timeout_ms: int) -> tuple[int, Mapping[str, str], bytes]:
+    def _exchange(self, lines: bytes, timeout_s: float) -> Answer:
+        if timeout_s <= 0:
+            raise Retry("no answer in time")
         try:
             response = self._service.post_write(
                 org=self._config.org,
@@ -136,13 +104,13 @@ class InfluxSink:
                 body=lines,
                 precision="ns",
                 _preload_content=False,
-                _request_timeout=timeout_ms,
+                _request_timeout=_milliseconds(timeout_s),
             )
         except ApiException as error:
             if error.status is None or error.status == 0:
                 raise
-            return int(error.status), error.headers or {}, error.body or b""
-        return int(response.status), response.headers, response.data
+            return Answer(int(error.status), error.headers or {}, error.body or b"")
+        return Answer(int(response.status), response.headers, response.data or b"")
 
     def _authorize(self) -> None:
         if self._token is None:
@@ -160,14 +128,6 @@ class InfluxSink:
                 str(error), trouble=Trouble.CONFIGURATION, hint="put one token on one line into the file"
             ) from error
         self._client.api_client.set_default_header("Authorization", f"Token {token}")
-
-
-def _all_refused(lines: bytes, refusal: Refusal) -> Sent:
-    """Nothing more can be done for these lines: count them and keep one as the example."""
-    from truechimer.lineprotocol import RefusedLine
-
-    first, _, _ = lines.partition(b"\n")
-    return Sent(lines.count(b"\n"), (RefusedLine(1, first[:120].decode(errors="replace"), refusal.why),))
 
 
 def _milliseconds(seconds: float) -> int:
