@@ -1,7 +1,7 @@
 """The durable outbox: batches of line protocol wait here until every configured sink has them.
 
-``spool`` holds the batches, ``database`` is its file, ``lock`` keeps two agents apart, ``outbox`` is the
-thread between the sampling loop and the disk. See docs/spool.md.
+``spool`` holds the batches, ``waiting`` those that the disk has not taken, ``database`` is its file, ``lock``
+keeps two agents apart, ``outbox`` is the thread between the sampling loop and the disk. See docs/spool.md.
 """
 
 from __future__ import annotations

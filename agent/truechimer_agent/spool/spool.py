@@ -9,13 +9,13 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
-from collections import deque
 from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from truechimer_agent.spool import database, rows
 from truechimer_agent.spool.batches import NOTHING_DROPPED, Appended, Batch, Dropped, SpoolStats, dropped
+from truechimer_agent.spool.waiting import Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 MEMORY_BYTES = 8 << 20
+CLOSE_S = 2.0
 _AT_ONCE = 32
 _LEAST_PAGES = 16
 
@@ -54,8 +55,7 @@ class Spool:
         self._cursors_known = False
         self._unsaved = True  # cursors or counts in memory are ahead of the file
         self._next_id = 1
-        self._memory: deque[Batch] = deque()
-        self._memory_bytes = 0
+        self._memory = Waiting()
         self._kept_bytes = 0
         self._kept_batches = 0
         self._given_up = NOTHING_DROPPED
@@ -98,8 +98,7 @@ class Spool:
             self._given_up_now = NOTHING_DROPPED
             now_ns = self._boot_ns()
             for lines, samples in batches:
-                self._memory.append(Batch(self._next_id, lines, samples, self._boot_id, now_ns))
-                self._memory_bytes += len(lines)
+                self._memory.add(Batch(self._next_id, lines, samples, self._boot_id, now_ns))
                 self._next_id += 1
             # A second round for the fresh file that follows a damaged one.
             for _ in range(2):
@@ -121,8 +120,7 @@ class Spool:
                 found = rows.after(self._connected(), cursor, limit)
             if found is None:
                 return []
-            waiting = (batch for batch in self._memory if batch.batch_id > cursor)
-            found.extend(islice(waiting, limit - len(found)))
+            found.extend(islice(self._memory.after(cursor), limit - len(found)))
             return found
 
     def pending(self, sink: str, limit: int = 16) -> list[Batch]:
@@ -143,9 +141,7 @@ class Spool:
                 return
             self._cursors[sink] = batch_id
             self._unsaved = True
-            floor = self._floor()
-            while self._memory and self._memory[0].batch_id <= floor:
-                self._memory_bytes -= len(self._memory.popleft().lines)
+            self._memory.take_up_to(self._floor())
             with self._tolerating():
                 db = self._connected()
                 db.execute("PRAGMA synchronous=NORMAL")
@@ -163,7 +159,7 @@ class Spool:
             age_ns = self._oldest_age_ns()
             lost = self._given_up
             return SpoolStats(
-                bytes=self._kept_bytes + self._memory_bytes,
+                bytes=self._kept_bytes + self._memory.bytes,
                 batches=self._kept_batches + len(self._memory),
                 oldest_age_s=None if age_ns is None else age_ns / 1e9,
                 dropped_samples_total=lost.samples,
@@ -174,8 +170,21 @@ class Spool:
                 trouble=self._trouble,
             )
 
-    def close(self) -> None:
-        """Write what waits in memory if the disk takes it, and close the file. Safe to call twice."""
+    def close(self, timeout_s: float = CLOSE_S) -> bool:
+        """Write what waits in memory if the disk takes it, and close the file. Safe to call twice.
+
+        False when the disk did not answer in time: it is left to itself then, and what it had not confirmed
+        may be lost. The file stays sound: it is as if the process had been killed.
+        """
+        thread = threading.Thread(target=self._close, name="spool closes", daemon=True)
+        thread.start()
+        thread.join(timeout_s)
+        if thread.is_alive():
+            _log.error("spool not closed, the disk does not answer: path=%s", self._path)
+            return False
+        return True
+
+    def _close(self) -> None:
         with self._lock:
             if self._closed:
                 return
@@ -215,13 +224,9 @@ class Spool:
             self._given_up += kept.dropped
         taken = max(kept.last_id, *kept.cursors.values(), *self._cursors.values(), 0)
         self._next_id = max(self._next_id, taken + 1)
-        if self._memory and self._memory[0].batch_id <= taken:
-            waiting = [
-                Batch(number, b.lines, b.samples, b.boot_id, b.boot_ns)
-                for number, b in enumerate(self._memory, start=self._next_id)
-            ]
-            self._memory = deque(waiting)
-            self._next_id += len(waiting)
+        oldest = self._memory.oldest
+        if oldest is not None and oldest.batch_id <= taken:
+            self._next_id = self._memory.renumber(self._next_id)
 
     @contextmanager
     def _tolerating(self) -> Iterator[None]:
@@ -287,7 +292,7 @@ class Spool:
                 freed = self._save(db, NOTHING_DROPPED)
             self._saved(freed)
         while self._memory:
-            self._write(db, list(islice(self._memory, _AT_ONCE)))
+            self._write(db, self._memory.first(_AT_ONCE))
 
     def _write(self, db: sqlite3.Connection, batches: list[Batch]) -> None:
         """The first of those in memory, in one commit; the oldest make room for them."""
@@ -306,16 +311,12 @@ class Spool:
         size = sum(len(batch.lines) for batch in batches)
         self._kept_batches += len(batches) - len(evicted)
         self._kept_bytes += size - sum(len(batch.lines) for batch in evicted)
-        for _ in batches:
-            self._memory.popleft()
-        self._memory_bytes -= size
+        self._memory.take(len(batches))
         self._give_up(lost)
         self._saved(freed)
 
     def _bound_memory(self) -> None:
-        while self._memory_bytes > self._memory_limit:
-            batch = self._memory.popleft()
-            self._memory_bytes -= len(batch.lines)
+        for batch in self._memory.overflow(self._memory_limit):
             self._give_up(dropped(batch.lines, batch.samples))
             self._unsaved = True
 
@@ -345,8 +346,8 @@ class Spool:
         if self._kept_batches:
             with self._tolerating():
                 oldest = rows.oldest(self._connected())
-        elif self._memory:
-            oldest = (self._memory[0].boot_id, self._memory[0].boot_ns)
+        elif (first := self._memory.oldest) is not None:
+            oldest = (first.boot_id, first.boot_ns)
         if oldest is None or oldest[0] != self._boot_id:
             return None
         return max(0, self._boot_ns() - oldest[1])
