@@ -11,7 +11,9 @@ from truechimer.errors import TruechimerError
 from truechimer.readings import SystemClocks
 from truechimer_agent.assembly import collectors_of, parts_of
 from truechimer_agent.collectors.bound import Bounds
+from truechimer_agent.collectors.icmp import Icmp
 from truechimer_agent.collectors.ntp import Ntp
+from truechimer_agent.collectors.tcp import Tcp
 from truechimer_agent.gathering import Gathering
 from truechimer_agent.hostclock import HostClock
 
@@ -26,6 +28,8 @@ LOOK_S = 0.3
 """How long the stall meter and the wall clock are watched."""
 PROBE_LOOK_S = 1.2
 """With probes: their beat of a second, and a little for the answers."""
+SILENCE_S = 3.2
+"""How long probes in flight are waited for: the usual time-out of 3 s, and a little."""
 NS = 1e9
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -64,7 +68,12 @@ async def _once(name: str, collector: Collector, gathering: Gathering) -> None:
             return  # it speaks last, when the others are done
         try:
             await collector.open()
-            await asyncio.sleep(PROBE_LOOK_S if name in ("tcp", "icmp") else LOOK_S)
+            if isinstance(collector, (Icmp, Tcp)):
+                await asyncio.sleep(PROBE_LOOK_S)
+                # A silent target is known to be one only when its probe's time is over.
+                await collector.finish(SILENCE_S)
+            else:
+                await asyncio.sleep(LOOK_S)
             for observation in await collector.collect():
                 gathering.add(observation)
         finally:

@@ -98,6 +98,10 @@ class Icmp:
         self._rounds.check()
         return []
 
+    async def finish(self, longest_s: float) -> None:
+        """Begin no more probes; wait until those in flight have ended, at most ``longest_s``."""
+        await self._rounds.finish(longest_s)
+
     async def close(self) -> None:
         """Stop probing; what is in flight is dropped, what was answered is handed over."""
         loop = asyncio.get_running_loop()

@@ -70,6 +70,10 @@ class Tcp:
         self._rounds.check()
         return []
 
+    async def finish(self, longest_s: float) -> None:
+        """Begin no more probes; wait until those in flight have ended, at most ``longest_s``."""
+        await self._rounds.finish(longest_s)
+
     async def close(self) -> None:
         """Stop probing; what is in flight is dropped, what was answered is handed over."""
         for attempt in list(self._attempts):

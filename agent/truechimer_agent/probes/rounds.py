@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from truechimer_agent.probes.targets import Address, Target
 
 IN_FLIGHT_LIMIT = 16
+_LOOK_S = 0.02
 NS = 1_000_000_000
 
 
@@ -76,6 +77,17 @@ class Rounds:
             target.resolution = None
             target.waiting_ns.clear()
         self._settling.flush()
+
+    async def finish(self, longest_s: float) -> None:
+        """Begin no more probes; wait until those in flight have ended, at most ``longest_s``."""
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + longest_s
+        # Only `once` asks this, at its end: an event would be work at every probe of the daemon.
+        while loop.time() < until_s and any(target.busy for target in self._targets):  # noqa: ASYNC110
+            await asyncio.sleep(_LOOK_S)
 
     def check(self) -> None:
         """Hand over what waits; raise, once, what went wrong since this was asked last."""

@@ -74,6 +74,12 @@ class Target:
         """How many addresses are known."""
         return len(self._addresses)
 
+    @property
+    def busy(self) -> bool:
+        """Whether a probe is in flight, or waits for an address that is being looked up."""
+        looking = self.resolution is not None and not self.resolution.done()
+        return self.in_flight > 0 or (looking and bool(self.waiting_ns))
+
     def needs_resolving(self) -> bool:
         """Whether the addresses are unknown or old, and nobody is asking yet."""
         if self._numeric or (self.resolution is not None and not self.resolution.done()):
