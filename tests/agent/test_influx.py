@@ -316,10 +316,11 @@ def test_garbage_instead_of_http_and_hanging_up_are_tried_again():
 
         def serve():
             for reply in replies * 2:
-                connection, _ = listener.accept()
-                with connection:
-                    connection.recv(65536)
-                    connection.sendall(reply)
+                with contextlib.suppress(OSError):
+                    connection, _ = listener.accept()
+                    with connection:
+                        connection.recv(65536)
+                        connection.sendall(reply)
 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
