@@ -39,6 +39,8 @@ from truechimer_analyzer.nodeclock import (
 from truechimer_analyzer.window import NS, iso, number
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from numpy.typing import NDArray
 
     from truechimer.config.model import LimitsConfig
@@ -61,6 +63,13 @@ def assess(evidence: Evidence, as_of_ns: int, limits: LimitsConfig, *, live: boo
     bounds, servers, rates = (per_node(each) for each in (evidence.bounds, evidence.servers, evidence.rates))
     events, kernel = per_node(evidence.events), per_node(evidence.kernel)
     keys: set[Key] = set(evidence.seen_ns).union(bounds, servers, rates, events, kernel)
+    read = (
+        (evidence.bounds, bounds),
+        (evidence.servers, servers),
+        (evidence.rates, rates),
+        (evidence.events, events),
+        (evidence.kernel, kernel),
+    )
     return [
         _assess(
             key,
@@ -69,13 +78,25 @@ def assess(evidence: Evidence, as_of_ns: int, limits: LimitsConfig, *, live: boo
             (evidence.rates, rates.get(key, _NO_ROWS)),
             _servers(evidence.servers, servers.get(key, _NO_ROWS)),
             _kernel_leap(evidence.kernel, kernel.get(key, _NO_ROWS)),
-            evidence.seen_ns.get(key),
+            _seen_ns(key, evidence.seen_ns.get(key), read),
             as_of_ns,
             limits,
             live=live,
         )
         for key in sorted(keys)
     ]
+
+
+def _seen_ns(
+    key: Key, listed_ns: int | None, read: Iterable[tuple[Columns, Mapping[Key, NDArray[np.intp]]]]
+) -> int | None:
+    """The newest arrival: as the store lists it, or of rows that came between listing and reading."""
+    arrivals = [
+        int(columns.received_ns[rows[key]].max()) for columns, rows in read if key in rows and len(rows[key])
+    ]
+    if listed_ns is not None:
+        arrivals.append(listed_ns)
+    return max(arrivals, default=None)
 
 
 def _assess(

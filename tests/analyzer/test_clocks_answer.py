@@ -63,6 +63,17 @@ def test_a_sound_clock_is_ok_and_its_interval_a_little_wider_than_when_sent() ->
     assert found["servers"][0]["reason"] is None
 
 
+def test_a_node_whose_first_rows_came_between_listing_and_reading_is_not_stale() -> None:
+    class Listing(ArrayStore):
+        def nodes(self) -> list[Any]:
+            return []
+
+    document = answer("clocks", {}, Listing([made.bound(300, -0.001, 0.002)], 301), LIMITS)  # type: ignore[arg-type]
+    (found,) = document["nodes"]  # type: ignore[misc]
+    assert found["state"] == "ok"
+    assert found["last_seen_s"] == pytest.approx(1.0, abs=0.5)
+
+
 def test_a_step_after_the_bound_moves_the_interval_and_is_flagged_with_its_size() -> None:
     samples = [made.bound(300, -0.001, 0.001), made.event(303, "step", 0.5), *steady(300)]
     found = node(samples, 305)
