@@ -132,9 +132,8 @@ def boot_id() -> str:
 def open_steady_clock(path: Path | None, reading: Reading, boot: str) -> SteadyClock:
     """The steady clock of this boot: as kept in ``path``, or begun now (S = W at this instant).
 
-    Without a path nothing is kept.
-    Another boot's file gives the next epoch number. A damaged file begins anew, at an epoch drawn from
-    the wall clock so that no number comes again.
+    Without a path nothing is kept. Another boot's file gives the next epoch number; without a file, or with
+    a damaged one, the number is drawn from the wall clock so that none comes again.
     """
     if path is None:
         return SteadyClock(reading.wall_ns - reading.raw_ns, 1)
@@ -145,12 +144,7 @@ def open_steady_clock(path: Path | None, reading: Reading, boot: str) -> SteadyC
         steady = kept.steady.next_epoch()
         keep_steady_clock(path, steady, boot, reading)
         return steady
-    if kept is not None:
-        epoch = kept.steady.epoch + 1
-    elif path.exists():
-        epoch = reading.wall_ns // NS
-    else:
-        epoch = 1
+    epoch = reading.wall_ns // NS if kept is None else kept.steady.epoch + 1
     steady = SteadyClock(reading.wall_ns - reading.raw_ns, epoch)
     keep_steady_clock(path, steady, boot, reading)
     return steady

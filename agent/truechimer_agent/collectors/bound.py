@@ -18,11 +18,20 @@ if TYPE_CHECKING:
 
 NS = 1e9
 PPB_PER_PPM = 1000
+PPB = 1_000_000_000
+LEAST_RATE_NS = 500_000_000
 ROUNDS_PER_SAMPLE = 10
+DEPARTURE_NS = 5_000
+DEPARTURE_PPB = 8_000
+"""W may depart from its last rate by so much, and so much a second, before a bound is shipped at once."""
 
 
 class Bounds:
-    """Asks the estimator once a second; at once when W stepped, a new epoch began or the status changed."""
+    """Asks the estimator once a second.
+
+    Ships at once when W stepped or left its rate, a new epoch began or the status changed: between two
+    bounds those who judge from afar go by the rate that W had.
+    """
 
     interval_s = 1.0
 
@@ -39,11 +48,13 @@ class Bounds:
         self._segment = segment
         self._rounds = 0
         self._said: tuple[BoundStatus, int] | None = None
+        self._shipped: tuple[int, int] | None = None
+        self._rate_ppb = 0
 
     async def open(self) -> None:
         """Publish anew whenever the clock is disturbed."""
-        self._clock.on_step(self.say)
-        self._clock.on_epoch(self.say)
+        self._clock.on_step(self._disturbed)
+        self._clock.on_epoch(self._disturbed)
 
     async def close(self) -> None:
         """Nothing to let go of: the segment stays, and ages."""
@@ -53,10 +64,32 @@ class Bounds:
         bound = self.publish()
         said = (bound.status, bound.reason)
         self._rounds += 1
-        if said == self._said and self._rounds % ROUNDS_PER_SAMPLE:
+        if said == self._said and self._rounds % ROUNDS_PER_SAMPLE and not self._departed():
             return []
         self._said = said
         return [self.observe(bound)]
+
+    def _departed(self) -> bool:
+        """Whether W − S is not where the last shipped bound and W's rate then would have it."""
+        if self._shipped is None:
+            return False
+        reading = self._clock.clocks.read()
+        at_ns, d_ns = self._shipped
+        elapsed_ns = self._clock.steady().at(reading.raw_ns) - at_ns
+        expected_ns = d_ns + self._rate_ppb * elapsed_ns // PPB
+        departure_ns = abs(self._clock.wall_minus_steady_ns(reading) - expected_ns)
+        return departure_ns > DEPARTURE_NS + reading.width_ns + DEPARTURE_PPB * elapsed_ns // PPB
+
+    def _note(self, at_ns: int, d_ns: int) -> None:
+        """Remember what is shipped, and W's rate since the last time."""
+        if self._shipped is not None and at_ns - self._shipped[0] >= LEAST_RATE_NS:
+            self._rate_ppb = (d_ns - self._shipped[1]) * PPB // (at_ns - self._shipped[0])
+        self._shipped = (at_ns, d_ns)
+
+    def _disturbed(self) -> None:
+        """A step or a new epoch: what W did across it is no rate."""
+        self._shipped = None
+        self.say()
 
     def say(self) -> None:
         """Publish and ship at once."""
@@ -74,6 +107,7 @@ class Bounds:
         reading = self._clock.clocks.read()
         steady = self._clock.steady()
         now_ns = steady.at(reading.raw_ns)
+        self._note(now_ns, steady.wall_minus_steady_ns(reading))
         used = bound.count(ServerVerdict.SELECTED)
         in_use = sum(not source.is_dead for source in self._estimator.sources.values())
         fields: dict[str, float | int] = {

@@ -1,0 +1,80 @@
+"""The bound collector: what is published every second, and when a sample is shipped out of turn."""
+
+import asyncio
+from dataclasses import dataclass
+
+import pytest
+
+from truechimer.readings import Reading
+from truechimer.samples import BoundStatus
+from truechimer_agent.bounds.estimator import Estimator
+from truechimer_agent.collectors.bound import Bounds
+from truechimer_agent.hostclock import HostClock
+
+WALL0 = 1_795_000_000 * 10**9
+SECOND = 10**9
+
+
+@dataclass
+class FakeClocks:
+    """A host whose W runs at a rate of its own and can be stepped."""
+
+    raw: int = 10**12
+    wall_ahead_ns: int = 0
+
+    def raw_ns(self):
+        return self.raw
+
+    def read(self):
+        mono = self.raw + self.wall_ahead_ns
+        return Reading(WALL0 + mono, self.raw, mono, mono, 100)
+
+    def pass_second(self, ppm):
+        self.raw += SECOND
+        self.wall_ahead_ns += ppm * 1000
+
+
+def begun():
+    clocks = FakeClocks()
+    clock = HostClock(clocks, None)
+    estimator = Estimator([], max_drift_ppb=500_000, wander_ppb=5000, tolerated=None)
+    told = []
+    bounds = Bounds(clock, told.append, estimator, None)
+    asyncio.run(bounds.open())
+    return clocks, clock, bounds, told
+
+
+def shipped(bounds, clocks, seconds, ppm):
+    """How many samples each of so many seconds brought."""
+    counts = []
+    for _ in range(seconds):
+        clocks.pass_second(ppm)
+        counts.append(len(asyncio.run(bounds.collect())))
+    return counts
+
+
+@pytest.mark.parametrize("ppm", [0, 12, -300])
+def test_a_steady_rate_needs_one_sample_in_ten_seconds(ppm):
+    """After the first few, which learn the rate."""
+    clocks, _, bounds, _ = begun()
+    shipped(bounds, clocks, 12, ppm)
+    assert sum(shipped(bounds, clocks, 100, ppm)) == 10
+
+
+@pytest.mark.parametrize(("ppm", "within_s"), [(83_333, 1), (500, 1), (-500, 1), (60, 1), (24, 2)])
+def test_a_change_of_rate_is_shipped_at_once(ppm, within_s):
+    """Those who judge from afar go by the old rate until they hear of it."""
+    clocks, _, bounds, _ = begun()
+    shipped(bounds, clocks, 31, 12)
+    assert sum(shipped(bounds, clocks, within_s, ppm)) >= 1
+
+
+def test_a_step_is_told_at_once_and_is_no_rate():
+    """One sample out of turn; the second after it is quiet again."""
+    clocks, clock, bounds, told = begun()
+    shipped(bounds, clocks, 22, 12)
+    clocks.wall_ahead_ns += SECOND // 2
+    clock.stepped()
+    assert len(told) == 1
+    assert told[0].fields["status"] == int(BoundStatus.UNKNOWN)
+    assert sum(shipped(bounds, clocks, 5, 12)) == 0
