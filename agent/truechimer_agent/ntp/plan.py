@@ -19,7 +19,7 @@ POOL_MEMBERS = 4
 """Addresses taken of one name that stands for many (``pool`` lines)."""
 POLITE_INTERVAL_S = 64.0
 POLITE_GAP_S = 2.0
-OWN_GAP_S = 0.05
+OWN_GAP_S = 0.01
 START_BURST = 4
 
 _CHRONY = ("/etc/chrony/chrony.conf", "/etc/chrony.conf")
