@@ -79,10 +79,10 @@ def test_clusters_of_five_make_the_evidence_worth_a_fifth() -> None:
     values = np.full(count, 0.01)
     slow = (np.arange(count) % 1000) < 5
     values[slow] = np.random.default_rng(1).uniform(0.5, 1.0, int(slow.sum()))
-    tail = measure(values, np.arange(count) * 1.0, np.zeros(count, dtype=np.intp), np.array([count]))
+    tail = measure(values, np.arange(count) * 1.0, np.zeros(count, dtype=np.intp), np.array([count]), 0.4)
     assert 1.0 <= tail.cluster_size <= 5.0
     assert tail.n_eff <= count
-    point = tail.at(0.4)
+    point = tail.asked
     assert point is not None
     assert (point.seen, point.clusters) == (250, 50)
     assert point.upper == pytest.approx(upper_exceedance(50, count / 5))
@@ -112,3 +112,38 @@ def test_a_single_bad_path_is_not_averaged_away() -> None:
     chosen = tail.smallest(0.002)
     assert chosen is not None
     assert chosen.timeout_s >= 0.5
+
+
+@pytest.mark.parametrize(("bursts_per_probe", "gap_s"), [(1e-4, 1.0), (2e-4, 16.0)])
+def test_the_bound_holds_for_bursts_that_fill_a_part_of_the_tail(
+    bursts_per_probe: float, gap_s: float
+) -> None:
+    """Bursts of five slow replies beside independent noise, probed each second and each 16 seconds."""
+    random = np.random.default_rng(11)
+    count, size, repetitions = 40_000, 5, 60
+    covered = 0
+    for _ in range(repetitions):
+        values = np.exp(random.normal(0, 0.3, count)) * 1e-3
+        for begin in random.integers(0, count - size, max(3, random.poisson(bursts_per_probe * count))):
+            values[begin : begin + size] = np.maximum(
+                values[begin : begin + size], random.exponential(0.2) + 0.05
+            )
+        times, path = np.arange(count) * gap_s, np.zeros(count, dtype=np.intp)
+        tail = measure(values, times, path, np.array([count]))
+        found = tail.strictest()
+        truth = bursts_per_probe * size * np.exp(-max(0.0, found.timeout_s - 0.05) / 0.2)
+        covered += truth <= found.upper
+    assert covered >= 0.9 * repetitions
+
+
+def test_any_asked_timeout_is_evaluated_itself() -> None:
+    """Shorter than most replies, and longer than all of them."""
+    values = np.linspace(0.01, 0.02, 1000)[np.random.default_rng(4).permutation(1000)]
+    times, path = np.arange(1000) * 60.0, np.zeros(1000, dtype=np.intp)
+    short = measure(values, times, path, np.array([1000]), 0.012).asked
+    long = measure(values, times, path, np.array([1000]), 1.0).asked
+    assert short is not None
+    assert (short.timeout_s, short.seen, short.estimate) == (0.012, 800, 0.8)
+    assert short.upper >= 0.8
+    assert long is not None
+    assert (long.seen, long.upper) == (0, pytest.approx(3 / 1000, rel=0.3))

@@ -27,7 +27,8 @@ PATHS_SHOWN = 20
 ASSUMPTIONS = (
     "the future resembles the window that was measured; no mechanism that has not shown itself is covered",
     "operations are spread over the paths as the probes were, and one stream runs at rate_hz",
-    "exceedances within 10 s of each other, on any path, are one event: n_eff = operations / mean cluster",
+    "exceedances within 10 s (or three probe gaps) of each other, on any path, are one event: "
+    "n_eff = operations / mean cluster",
     "a lost operation is a true timeout and is counted apart; refusals and unreachability answer at once",
     "probes timed in user space already contain the prober's own pauses; own stalls are left out",
     "nothing is extrapolated beyond the longest delay seen; upper bounds are one-sided, 95 %",
@@ -74,11 +75,11 @@ def advise(probes: Columns, pauses: Columns, question: Question) -> dict[str, ob
             hint="let the agents probe (mesh, [[probe]] of kind tcp or icmp) for a while, or widen --since",
         )
     wish = _Wish(question.false_per_month, question.detect_within_s, rate_hz)
-    tail = _tail(every)
+    tail = _tail(every, wish)
     uses = [_use("request", every, tail, pauses, wish)]
     connects = operations(probes, Via.TCP)
     if len(connects.rtt_s):
-        uses.append(_use("connect", connects, _tail(connects), pauses, wish))
+        uses.append(_use("connect", connects, _tail(connects, wish), pauses, wish))
     lengths = pauses.fields["duration_seconds"]
     document: dict[str, object] = {
         "evidence": {
@@ -131,8 +132,8 @@ def _missing(every: Operations) -> str:
     return f"no probe of this window waited for a reply ({counted or 'none was made'})"
 
 
-def _tail(of: Operations) -> Tail:
-    return measure(of.rtt_s, of.time_s, of.path, of.by_path)
+def _tail(of: Operations, wish: _Wish) -> Tail:
+    return measure(of.rtt_s, of.time_s, of.path, of.by_path, wish.detect_within_s)
 
 
 def _use(name: str, of: Operations, tail: Tail, pauses: Columns, wish: _Wish) -> dict[str, object]:
@@ -167,11 +168,7 @@ def _use(name: str, of: Operations, tail: Tail, pauses: Columns, wish: _Wish) ->
 
 def _choose(of: Operations, tail: Tail, wish: _Wish) -> tuple[Point | None, dict[str, object] | None]:
     if wish.false_per_month is None and wish.detect_within_s is not None:
-        at = tail.at(wish.detect_within_s)
-        if at is None:
-            reason = f"more than half of the replies take longer than {wish.detect_within_s:g} s"
-            return None, {"reason": reason, "needed_s": None}
-        return Point(wish.detect_within_s, at.seen, at.clusters, at.estimate, at.upper, at.worst_path), None
+        return tail.asked, None
     chosen = tail.smallest(wish.target)
     if chosen is None:
         return None, _too_little(of, tail, wish)
