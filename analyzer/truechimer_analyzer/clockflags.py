@@ -73,19 +73,22 @@ def steps(events: list[Event]) -> Iterator[Raised]:
 
 
 def drift(frequency: Interval, rate: WallRate, limits: LimitsConfig) -> Iterator[Raised]:
-    """The frequency of W proven beyond its limit; never across a step or a suspend."""
+    """The frequency of W proven beyond its limit in each of the last rates; never across a step or a slew.
+
+    ``frequency`` is the span of those.
+    """
     # Without a known frequency of RAW, or right after a step or a suspend, nothing is claimed.
-    if rate.count < sums.LEAST_RATES or not frequency.known:
+    if not frequency.known:
         return
     if sums.judge(frequency, limits.max_frequency_ppm) is Judgement.PROVEN_BEYOND:
         yield Raised(
             Flag.DRIFTING,
-            rate.since_ns,
+            rate.last_ns,
             {
                 "lower_ppm": frequency.lower,
                 "upper_ppm": frequency.upper,
                 "limit_ppm": limits.max_frequency_ppm,
-                "measured_over_s": rate.span_s,
+                "measured_over_s": rate.last_s,
             },
         )
 

@@ -118,17 +118,15 @@ def _assess(
     trusted = bound.status in (BoundStatus.SYNCHRONIZED, BoundStatus.HOLDOVER) and broken is None
     interval = sums.NOTHING
     if trusted and bound.interval.known:
-        # A leap second moves UTC and W alike: only steps move UTC − W.
-        same = [event for event in events if event.epoch == bound.epoch and event.kind == EventKind.STEP]
-        interval = sums.after_steps(
-            bound.interval,
-            np.array([event.size_s for event in same]),
-            np.array([event.steady_s - bound.steady_s for event in same]),
-        )
-        interval = sums.aged(interval, age_s or 0.0, bound.raw_ppm, rate.span_ppm)
+        # A leap second moves UTC and W alike: only steps and slews move UTC − W.
+        interval = sums.after_steps(bound.interval, *_moves(events, bound, EventKind.STEP))
+        interval = sums.after_slews(interval, *_moves(events, bound, EventKind.SLEW))
+        wall_ppm = sums.unwatched(rate.span_ppm, age_s or 0.0)
+        interval = sums.aged(interval, age_s or 0.0, bound.raw_ppm, wall_ppm)
     silent_s = None if seen_ns is None else max(0.0, (as_of_ns - seen_ns) / NS)
     stale = live and (silent_s is None or silent_s > held.STALE_S)
     frequency = sums.wall_frequency(bound.raw_ppm, rate) if trusted else sums.NOTHING
+    now_ppm = sums.wall_frequency_now(bound.raw_ppm, rate) if trusted else sums.NOTHING
     # A silent host's clock may have been stepped since its last word: nothing is proven of it.
     judged = Judgement.UNPROVEN if stale else sums.judge(interval, limits.max_offset_s)
     flags = [
@@ -136,7 +134,7 @@ def _assess(
         *held.status(bound, broken),
         *held.offset(interval, judged, bound, limits),
         *held.steps(events),
-        *held.drift(frequency, rate, limits),
+        *held.drift(now_ppm, rate, limits),
         *held.falsetickers(servers),
         *held.leaps(servers, kernel_leap),
         *held.oscillator(bound),
@@ -156,6 +154,15 @@ def _assess(
         servers_used=whole(bound.used),
         servers_rejected=whole(bound.rejected),
     )
+
+
+def _moves(
+    events: list[Event], bound: Bound, kind: EventKind
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The sizes of a kind of event in the bound's epoch, and how much later than it each was seen."""
+    same = [event for event in events if event.epoch == bound.epoch and event.kind == kind]
+    sizes_s = np.array([event.size_s for event in same])
+    return sizes_s, np.array([event.steady_s - bound.steady_s for event in same])
 
 
 def _breaks(event: Event, bound: Bound) -> bool:

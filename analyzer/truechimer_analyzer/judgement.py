@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 # What the kernel allows a time daemon to slew by (adjtimex, ntp_adjtime): W may do that unseen.
 MAX_SLEW_PPM = 500.0
+# While W keeps its rate a bound comes every 10 s, and one at once when W leaves it by more than 5 µs + 8 ppm:
+# what W can do unseen in that time.
+UNSEEN_PPM = 15.0
+REGULAR_S = 12.0
 # A step is stamped when it is seen: a bound this much older or younger may already contain it.
 STEP_DOUBT_S = 2.0
 # Rates that it takes before a frequency of W is held against a limit: half a minute at 10 s each.
@@ -78,6 +82,30 @@ def after_steps(interval: Interval, steps_s: NDArray[np.float64], later_s: NDArr
     return interval
 
 
+def after_slews(interval: Interval, slews_s: NDArray[np.float64], later_s: NDArray[np.float64]) -> Interval:
+    """An interval of UTC − W once W has been slewed: nobody knows how much of it the interval contains.
+
+    ``slews_s`` and ``later_s`` as for ``after_steps``.
+    """
+    for size_s, after_s in zip(slews_s.tolist(), later_s.tolist(), strict=True):
+        if after_s > 0 and math.isfinite(size_s):
+            interval = interval.hull(interval.shifted(-size_s))
+    return interval
+
+
+def unwatched(wall_ppm: Interval, age_s: float) -> Interval:
+    """The rates that W may have had since a bound of ``age_s``, from those that it had lately.
+
+    A bound that is late may be missing because W was steered anew: then whatever the kernel allows to a
+    time daemon. Nothing where the late rates are unknown.
+    """
+    if not wall_ppm.known:
+        return NOTHING
+    if age_s <= REGULAR_S:
+        return Interval(wall_ppm.lower - UNSEEN_PPM, wall_ppm.upper + UNSEEN_PPM)
+    return wall_ppm.hull(Interval(-MAX_SLEW_PPM, MAX_SLEW_PPM))
+
+
 def aged(interval: Interval, age_s: float, raw_ppm: Interval, wall_ppm: Interval) -> Interval:
     """An interval of UTC − W after ``age_s`` ≥ 0 without further word.
 
@@ -98,7 +126,9 @@ def aged(interval: Interval, age_s: float, raw_ppm: Interval, wall_ppm: Interval
 class WallRate:
     """How W ran against RAW lately: ``mean_ppm`` ± ``error_ppm``, and the ``span`` of single rates.
 
-    ``count`` rates over ``span_s`` seconds, the first ending at ``since_ns``.
+    ``count`` rates over ``span_s`` seconds, the first ending at ``since_ns``. ``last_ppm`` is the span of
+    the last ``LEAST_RATES`` with the error of each, over ``last_s`` seconds, the first ending at
+    ``last_ns``: where W runs now; nothing from fewer.
     """
 
     mean_ppm: float
@@ -107,6 +137,9 @@ class WallRate:
     count: int
     span_s: float
     since_ns: int
+    last_ppm: Interval = NOTHING
+    last_s: float = 0.0
+    last_ns: int = 0
 
 
 UNKNOWN_RATE = WallRate(math.nan, math.nan, NOTHING, 0, 0.0, 0)
@@ -137,6 +170,10 @@ def wall_rate(
     span_s = float(steady_s[-1] - steady_s[0]) + interval_s
     widths = width_s[np.isfinite(width_s)]
     error_ppm = float(widths.max()) / span_s * 1e6 if len(widths) and span_s > 0 else 0.0
+    enough = len(steady_s) >= LEAST_RATES
+    last_s = float(steady_s[-1] - steady_s[-LEAST_RATES]) + interval_s if enough else 0.0
+    each_ppm = float(widths.max()) / interval_s * 1e6 if len(widths) and interval_s > 0 else 0.0
+    last = rate_ppm[-LEAST_RATES:]
     return WallRate(
         mean_ppm=float(rate_ppm.mean()),
         error_ppm=error_ppm,
@@ -144,6 +181,9 @@ def wall_rate(
         count=len(steady_s),
         span_s=span_s,
         since_ns=int(time_ns[0]),
+        last_ppm=Interval(float(last.min()) - each_ppm, float(last.max()) + each_ppm) if enough else NOTHING,
+        last_s=last_s,
+        last_ns=int(time_ns[-LEAST_RATES]) if enough else 0,
     )
 
 
@@ -156,3 +196,8 @@ def wall_frequency(raw_ppm: Interval, rate: WallRate) -> Interval:
         raw_ppm.lower - rate.mean_ppm - rate.error_ppm,
         raw_ppm.upper - rate.mean_ppm + rate.error_ppm,
     )
+
+
+def wall_frequency_now(raw_ppm: Interval, rate: WallRate) -> Interval:
+    """d(UTC − W)/dt of every single one of the last rates; nothing from fewer than ``LEAST_RATES``."""
+    return Interval(raw_ppm.lower - rate.last_ppm.upper, raw_ppm.upper - rate.last_ppm.lower)

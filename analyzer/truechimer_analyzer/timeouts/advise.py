@@ -27,8 +27,7 @@ PATHS_SHOWN = 20
 ASSUMPTIONS = (
     "the future resembles the window that was measured; no mechanism that has not shown itself is covered",
     "operations are spread over the paths as the probes were, and one stream runs at rate_hz",
-    "exceedances within 10 s (or three probe gaps) of each other, on any path, are one event: "
-    "n_eff = operations / mean cluster",
+    "exceedances within 10 s (or 3 probe gaps) on any path are one event: n_eff = operations / mean cluster",
     "a lost operation is a true timeout and is counted apart; refusals and unreachability answer at once",
     "probes timed in user space already contain the prober's own pauses; own stalls are left out",
     "nothing is extrapolated beyond the longest delay seen; upper bounds are one-sided, 95 %",
