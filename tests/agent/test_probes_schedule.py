@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from truechimer_agent.probes.schedule import first_due_s, next_due_s, phase
+from truechimer_agent.probes.schedule import first_due_s, grid_start_s, next_due_s, phase, spread
 
 starts = st.floats(0, 1e6)
 intervals = st.floats(0.01, 3600)
@@ -16,6 +16,26 @@ def test_a_phase_is_a_fraction_and_does_not_change(name):
     """Any name has the same phase each time, 0 to below 1."""
     assert 0 <= phase(name) < 1
     assert phase(name) == phase(name)
+
+
+@given(st.sets(st.text(max_size=8), min_size=1, max_size=60))
+def test_two_at_most_share_a_wake_and_wakes_are_even(names):
+    """The same for the same names, whatever their order."""
+    shares = spread(names)
+    assert set(shares) == names
+    assert shares == spread(sorted(names, reverse=True))
+    used = sorted(shares.values())
+    assert all(used.count(share) <= 2 for share in used)
+    wakes = sorted(set(used))
+    assert wakes == pytest.approx([number / len(wakes) for number in range(len(wakes))])
+    assert len(wakes) == (len(names) + 1) // 2
+
+
+@given(starts)
+def test_the_beat_begins_beside_the_others_grid(now_s):
+    """A quarter of a second at most before now, 5 ms after a beat of the runner."""
+    begun_s = grid_start_s(now_s)
+    assert now_s - 0.25 < begun_s <= now_s + 0.005 + 1e-9
 
 
 def test_names_are_spread():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from truechimer.samples import ProbeOutcome
 from truechimer_agent.collecting import CollectFailure
 from truechimer_agent.probes.outcomes import LATE_NS, Result, is_of_the_route
-from truechimer_agent.probes.schedule import first_due_s, next_due_s
+from truechimer_agent.probes.schedule import first_due_s, grid_start_s, next_due_s, spread
 from truechimer_agent.probes.settling import Settling
 from truechimer_agent.probes.targets import look_up
 
@@ -56,9 +56,11 @@ class Rounds:
     def start(self) -> None:
         """Begin the beat of every target, and look their names up."""
         loop = asyncio.get_running_loop()
-        self._start_s = loop.time()
+        self._start_s = grid_start_s(loop.time())
         self._running = True
+        shares = spread(target.name for target in self._targets)
         for target in self._targets:
+            target.share = shares[target.name]
             due_s = first_due_s(self._start_s, target.interval_s, target.share)
             self._timers[target.name] = loop.call_at(due_s, self._due, target, due_s)
             self._refresh(target)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from truechimer.readings import monotonic_s
 from truechimer.samples import ProbeOutcome
-from truechimer_agent.probes.schedule import phase
 from truechimer_agent.resolving import lookup
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ class Target:
     port: int
     interval_s: float
     timeout_s: float
-    share: float = field(init=False)
+    share: float = 0.0
     in_flight: int = 0
     skipped: int = 0
     waiting_ns: list[int] = field(default_factory=list)
@@ -54,7 +53,6 @@ class Target:
     _replied: Address | None = None
 
     def __post_init__(self) -> None:
-        self.share = phase(self.name)
         try:
             found = socket.getaddrinfo(
                 self.host, self.port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
