@@ -12,7 +12,7 @@ from truechimer_analyzer import clockhistory, clocks, nodeclock, pauses, rtt, ti
 from truechimer_analyzer.report import render
 from truechimer_analyzer.stores import Columns
 from truechimer_analyzer.timeouts import binding, operations
-from truechimer_analyzer.window import NS, OPTIONS, Question, groups, iso, parse_question
+from truechimer_analyzer.window import AHEAD_NS, NS, OPTIONS, Question, groups, iso, parse_question
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -130,15 +130,24 @@ def _known(what: str, names: Sequence[str]) -> str:
 
 def _clocks(reader: _Reader, question: Question, limits: LimitsConfig) -> dict[str, object]:
     window = question.window
+    bounds = reader.latest("truechimer_bound", nodeclock.BOUND_FIELDS)
+    # What happened since a bound counts though it was before the window, and though its own clock, stepped
+    # back, stamped it a good while earlier.
+    since_bounds_ns = int(bounds.time_ns.min()) - AHEAD_NS if len(bounds.time_ns) else window.since_ns
     evidence = nodeclock.Evidence(
-        bounds=reader.latest("truechimer_bound", nodeclock.BOUND_FIELDS),
+        bounds=bounds,
         servers=reader.latest("truechimer_ntp", nodeclock.SERVER_FIELDS),
         rates=reader.rows(
             "truechimer_clock",
             nodeclock.CLOCK_FIELDS,
             since_ns=window.as_of_ns - round(clocks.RATE_WINDOW_S * NS),
         ),
-        events=reader.rows("truechimer_clock_event", nodeclock.EVENT_FIELDS),
+        events=reader.rows(
+            "truechimer_clock_event",
+            nodeclock.EVENT_FIELDS,
+            since_ns=max(0, min(window.since_ns, since_bounds_ns)),
+        ),
+        events_since_ns=window.since_ns,
         kernel=reader.latest("truechimer_kernel", nodeclock.KERNEL_FIELDS),
         seen_ns=reader.seen_ns(),
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from truechimer.samples import EventKind, Flag, Judgement, Leap
 from truechimer_analyzer import judgement as sums
 from truechimer_analyzer.nodeclock import EVENTS_SHOWN, NO_BOUND, Bound, Event, Raised, status_flag, whole
-from truechimer_analyzer.window import iso, number
+from truechimer_analyzer.window import NS, iso, number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from truechimer_analyzer.judgement import Interval, WallRate
 
 STALE_S = 30.0
+# How long an agent may take from its start to its first bound: a few exchanges with each server.
+STARTING_S = 30.0
 # KVM leaves a guest's TSC unscaled within 250 ppm of the host's: no sound oscillator is further off.
 OSCILLATOR_SPEC_PPM = 250.0
 
@@ -26,10 +28,17 @@ def silence(seen_ns: int | None, silent_s: float | None, *, stale: bool) -> Iter
         yield Raised(Flag.STALE, seen_ns, {"silent_s": silent_s, "limit_s": STALE_S})
 
 
-def status(bound: Bound, broken: Event | None) -> Iterator[Raised]:
-    """What the bound itself says: disrupted, no majority, sources blocked, unsynchronised."""
+def status(bound: Bound, broken: Event | None, restarted: Event | None, as_of_ns: int) -> Iterator[Raised]:
+    """What the bound itself says: disrupted, no majority, sources blocked, unsynchronised.
+
+    An agent that was started anew has ``STARTING_S`` for its first bound before its silence counts.
+    """
     if broken is not None and bound is not NO_BOUND:
         yield Raised(Flag.DISRUPTED, broken.time_ns, {"event": broken.kind, "size_s": number(broken.size_s)})
+        return
+    if restarted is not None:
+        if as_of_ns - restarted.received_ns > STARTING_S * NS:
+            yield Raised(Flag.UNSYNCHRONISED, restarted.time_ns, {"status": "unknown", "reason": "starting"})
         return
     flag = status_flag(float(bound.status), float(bound.reason))
     if flag is None:

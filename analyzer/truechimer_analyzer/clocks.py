@@ -79,6 +79,7 @@ def assess(evidence: Evidence, as_of_ns: int, limits: LimitsConfig, *, live: boo
             _servers(evidence.servers, servers.get(key, _NO_ROWS)),
             _kernel_leap(evidence.kernel, kernel.get(key, _NO_ROWS)),
             _seen_ns(key, evidence.seen_ns.get(key), read),
+            evidence.events_since_ns,
             as_of_ns,
             limits,
             live=live,
@@ -107,6 +108,7 @@ def _assess(
     servers: list[dict[str, object]],
     kernel_leap: Leap | None,
     seen_ns: int | None,
+    shown_since_ns: int,
     as_of_ns: int,
     limits: LimitsConfig,
     *,
@@ -115,7 +117,11 @@ def _assess(
     rate = _rate(*rates, bound, events)
     age_s = _age_s(bound, as_of_ns, live=live)
     broken = next((event for event in events if _breaks(event, bound)), None)
+    shown = [event for event in events if event.time_ns >= shown_since_ns]
     trusted = bound.status in (BoundStatus.SYNCHRONIZED, BoundStatus.HOLDOVER) and broken is None
+    # A bound that says itself that it is worth nothing goes on saying so.
+    restarted = next((event for event in events if trusted and _restarts(event, bound)), None)
+    trusted = trusted and restarted is None
     interval = sums.NOTHING
     if trusted and bound.interval.known:
         # A leap second moves UTC and W alike: only steps and slews move UTC − W.
@@ -131,9 +137,9 @@ def _assess(
     judged = Judgement.UNPROVEN if stale else sums.judge(interval, limits.max_offset_s)
     flags = [
         *held.silence(seen_ns, silent_s, stale=stale),
-        *held.status(bound, broken),
+        *held.status(bound, broken, restarted, as_of_ns),
         *held.offset(interval, judged, bound, limits),
-        *held.steps(events),
+        *held.steps(shown),
         *held.drift(now_ppm, rate, limits),
         *held.falsetickers(servers),
         *held.leaps(servers, kernel_leap),
@@ -144,11 +150,11 @@ def _assess(
         interval=interval,
         frequency=frequency,
         judgement=judged,
-        status=BoundStatus.DISRUPTED if broken else bound.status,
-        reason=BoundReason.DISRUPTED if broken else bound.reason,
+        status=BoundStatus.DISRUPTED if broken else BoundStatus.UNKNOWN if restarted else bound.status,
+        reason=BoundReason.DISRUPTED if broken else BoundReason.STARTING if restarted else bound.reason,
         flags=tuple(flags),
         servers=tuple(servers),
-        events=tuple(event.document() for event in events[-EVENTS_SHOWN:]),
+        events=tuple(event.document() for event in shown[-EVENTS_SHOWN:]),
         last_seen_s=silent_s,
         bound_age_s=age_s,
         servers_used=whole(bound.used),
@@ -166,9 +172,23 @@ def _moves(
 
 
 def _breaks(event: Event, bound: Bound) -> bool:
-    """Whether an event after the bound made S worthless: it begins a new epoch, or ends the bound's."""
-    ends = event.kind in _EPOCH_ENDS and event.epoch == bound.epoch and event.steady_s > bound.steady_s
-    return ends or event.epoch > bound.epoch
+    """Whether an event after the bound made S worthless: it begins another epoch, or ends the bound's.
+
+    Steady times of two epochs cannot be compared, and a wiped state begins to count anew: which was later
+    is told by arrival. What was spooled in an earlier epoch may arrive late, so its stamp must be later too.
+    """
+    if event.epoch == bound.epoch:
+        return event.kind in _EPOCH_ENDS and event.steady_s > bound.steady_s
+    if not math.isfinite(event.epoch) or not math.isfinite(bound.epoch):
+        return False
+    later = (event.received_ns, event.time_ns) > (bound.received_ns, bound.time_ns)
+    return later and (event.epoch > bound.epoch or event.time_ns > bound.time_ns)
+
+
+def _restarts(event: Event, bound: Bound) -> bool:
+    """Whether the agent began anew after the bound: nobody watched W in between."""
+    same = event.kind == EventKind.AGENT_START and event.epoch == bound.epoch
+    return same and event.steady_s > bound.steady_s
 
 
 def _bound(bounds: Columns, rows: NDArray[np.intp]) -> Bound:
@@ -210,6 +230,7 @@ def _events(events: Columns, rows: NDArray[np.intp]) -> list[Event]:
             steady_s=float(events.fields["steady_seconds"][row]),
             epoch=float(events.fields["epoch"][row]),
             time_ns=int(events.time_ns[row]),
+            received_ns=int(events.received_ns[row]),
         )
         for row in rows
     ]

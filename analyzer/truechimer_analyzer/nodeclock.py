@@ -78,6 +78,7 @@ class Event:
     steady_s: float
     epoch: float
     time_ns: int
+    received_ns: int
 
     def document(self) -> dict[str, object]:
         """As an answer shows it."""
@@ -103,7 +104,8 @@ class Evidence:
     """What was read, one Columns per measurement with the ``…_FIELDS`` above.
 
     ``bounds``, ``kernel``: the newest row per node; ``servers``: per node and server; ``rates``: the
-    last ``RATE_WINDOW_S``; ``events``: the whole window. ``seen_ns``: when anything last arrived from
+    last ``RATE_WINDOW_S``; ``events``: the whole window, and back to before the oldest of ``bounds``;
+    only those since ``events_since_ns`` are shown. ``seen_ns``: when anything last arrived from
     (cluster, node), by the receiver's clock.
     """
 
@@ -113,6 +115,7 @@ class Evidence:
     events: Columns
     kernel: Columns
     seen_ns: Mapping[Key, int]
+    events_since_ns: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """`clocks` from synthetic evidence: the interval now, the flags, their evidence and since when."""
 
+import dataclasses
 import json
 from typing import Any
 
@@ -195,6 +196,40 @@ def test_a_slew_seen_after_the_bound_may_have_moved_the_clock_by_none_or_all_of_
     assert -0.42 < found["lower_s"] < -0.401
     assert 0.001 < found["upper_s"] < 0.02
     assert found["judgement"] == "unproven"
+
+
+def test_a_step_before_the_window_but_after_the_bound_moves_the_interval_and_is_not_listed() -> None:
+    samples = [made.bound(300, -0.001, 0.001), made.event(310, "step", 5.0), made.server(500, "10.0.0.1")]
+    found = node(samples, 500, since="2m")
+    assert found["upper_s"] < -4.8
+    assert "stepped" not in flags(found)
+    assert found["events"] == []
+
+
+def test_a_clock_stepped_back_by_hours_stamps_that_step_before_the_window() -> None:
+    back = dataclasses.replace(made.event(303, "step", -7200.0), time_ns=T0 + (303 - 7200) * made.NS)
+    found = node([*steady(300), made.bound(300, -0.001, 0.001), back], 305)
+    assert found["lower_s"] == pytest.approx(7200, abs=0.01)
+
+
+def test_an_agent_that_started_after_the_bound_vouches_for_nothing_and_raises_no_alarm() -> None:
+    """The clock may have been stepped while nobody watched; the next bound ends that."""
+    samples = [*steady(300), made.bound(300, -0.001, 0.001), made.event(312, "agent_start", 0.0)]
+    found = node(samples, 313)
+    assert (found["lower_s"], found["status"], found["reason"]) == (None, "unknown", "starting")
+    assert (found["state"], found["judgement"], found["flags"]) == ("ok", "unproven", [])
+    assert node([*samples, made.server(350, "10.0.0.1")], 351)["state"] == "unsynchronised"
+    bound = made.bound(315, -0.001, 0.001)
+    assert node([*samples, bound], 316)["judgement"] == "proven_within"
+
+
+def test_only_another_epoch_that_came_after_the_bound_voids_it() -> None:
+    """A wiped state begins to count anew: the old start has the greater epoch."""
+    samples = [made.event(100, "agent_start", 0.0, epoch=4), made.event(200, "agent_start", 0.0, epoch=1)]
+    found = node([*samples, made.bound(300, -0.001, 0.001)], 301)
+    assert (found["state"], found["judgement"]) == ("ok", "proven_within")
+    wiped = [made.bound(100, -0.001, 0.001, epoch=4), made.event(200, "agent_start", 0.0, epoch=1)]
+    assert node(wiped, 201)["state"] == "disrupted"
 
 
 def test_falsetickers_are_named_with_since() -> None:
