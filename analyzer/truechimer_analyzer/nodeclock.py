@@ -201,10 +201,10 @@ def status_flag(status: float, reason: float) -> Flag | None:
 
 
 def named(codes: type[Code], value: float, unknown: Code) -> Code:
-    """A code by its number; ``unknown`` for NaN and for numbers of a newer schema."""
+    """A code by its number; ``unknown`` for NaN, infinities and numbers of a newer schema."""
     try:
         return codes(int(value))
-    except ValueError:
+    except (ValueError, OverflowError):
         return unknown
 
 

@@ -141,9 +141,10 @@ def test_a_bound_that_was_spooled_ages_by_its_own_stamp() -> None:
         (3, 5, "disrupted"),
         (1, 6, "ok"),
         (99, 99, "unsynchronised"),
+        (float("inf"), 0, "unsynchronised"),
     ],
 )
-def test_a_bounds_own_status_becomes_the_state(status: int, reason: int, state: str) -> None:
+def test_a_bounds_own_status_becomes_the_state(status: float, reason: int, state: str) -> None:
     assert node([made.bound(0, -0.001, 0.001, status=status, reason=reason)], 5)["state"] == state
 
 

@@ -55,6 +55,12 @@ def test_losses_by_direction_come_from_the_path_counters() -> None:
     assert by_via["tcp"]["lost_forward"] is None
 
 
+def test_a_direction_that_no_row_tells_is_unknown_and_not_without_loss() -> None:
+    untold = made.sample("truechimer_path", 5.0, {"sent": 10, "received": 9}, peer="b")
+    (path,) = paths([untold, made.probe(1.0, 0.001, via="stamp")])
+    assert (path["lost_forward"], path["lost_backward"]) == (None, None)
+
+
 @given(st.lists(st.floats(0.0001, 10), min_size=1, max_size=3000))
 def test_a_percentile_is_an_observed_value_that_so_many_do_not_exceed(values: list[float]) -> None:
     ordered = np.sort(values)
