@@ -33,7 +33,8 @@ def describe(
     """One dict per (cluster, node, peer, via), as the contract's ``rtt`` has them.
 
     ``probes`` are rows of truechimer_rtt with ``FIELDS``; ``paths`` rows of truechimer_path with
-    ``PATH_FIELDS``, for the losses of each direction (null where no row tells them). ``histogram`` adds ``curve``.
+    ``PATH_FIELDS``, for the losses of each direction (null where no row tells them). ``histogram`` adds
+    ``curve``.
     """
     directions = _directions(paths)
     answer: list[dict[str, object]] = []

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from analyzer import synthetic as made
 from analyzer.synthetic import ArrayStore
+from scipy.stats import beta
 
 from truechimer.errors import NotEnough, UserError
 from truechimer.samples import ProbeOutcome, Sample
@@ -103,6 +104,26 @@ def test_the_worst_path_decides_and_is_named() -> None:
     assert request["binding"] == "path:a>far/icmp"
     assert connect["timeout_s"] < 0.1
     assert request["paths"][0]["path"] == "path:a>far/icmp"
+
+
+def test_a_stream_on_the_worst_path_is_bounded_by_that_paths_own_evidence() -> None:
+    """Twenty paths, one of them with three slow replies: the pool looks far better than that path."""
+    samples = [
+        made.probe(
+            at + index * 0.05, 0.5 if index == 3 and at in (100, 1500, 2900) else 0.002, peer=f"p{index}"
+        )
+        for index in range(20)
+        for at in range(HOUR)
+    ]
+    cost = ask(samples, detect_within="100ms")["uses"][0]["false_per_month"]
+    alone = beta.ppf(1 - 0.05 / 20, 3 + 1, HOUR - 3) * 30 * 86_400
+    assert cost["worst_path_upper"] == pytest.approx(alone, rel=0.01)
+    assert cost["upper"] < cost["worst_path_upper"]
+
+
+def test_with_a_single_path_both_bounds_are_one() -> None:
+    cost = ask(hour(), detect_within="12ms")["uses"][0]["false_per_month"]
+    assert cost["worst_path_upper"] == pytest.approx(cost["upper"], rel=0.01)
 
 
 def test_a_pause_that_covers_the_slow_replies_binds() -> None:

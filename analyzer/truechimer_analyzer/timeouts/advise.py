@@ -14,6 +14,7 @@ from truechimer_analyzer.timeouts.backtest import backtest
 from truechimer_analyzer.timeouts.binding import binding
 from truechimer_analyzer.timeouts.operations import Operations, operations
 from truechimer_analyzer.timeouts.tail import NONE_SEEN, Point, Tail, measure, round_up
+from truechimer_analyzer.timeouts.worstpath import worst_path_upper
 
 if TYPE_CHECKING:
     from truechimer_analyzer.stores import Columns
@@ -26,7 +27,8 @@ PATHS_SHOWN = 20
 
 ASSUMPTIONS = (
     "the future resembles the window that was measured; no mechanism that has not shown itself is covered",
-    "operations are spread over the paths as the probes were, and one stream runs at rate_hz",
+    "one stream runs at rate_hz, spread over the paths as the probes were: its upper meets what was asked",
+    "a stream that keeps to one path is bounded by worst_path_upper, whichever path it is: that may be more",
     "exceedances within 10 s (or 3 probe gaps) on any path are one event: n_eff = operations / mean cluster",
     "a lost operation is a true timeout and is counted apart; refusals and unreachability answer at once",
     "probes timed in user space already contain the prober's own pauses; own stalls are left out",
@@ -144,7 +146,11 @@ def _use(name: str, of: Operations, tail: Tail, pauses: Columns, wish: _Wish) ->
         "timeout_s": detection,
         "false_per_month": None
         if chosen is None
-        else {"estimate": chosen.estimate * wish.per_month, "upper": chosen.upper * wish.per_month},
+        else {
+            "estimate": chosen.estimate * wish.per_month,
+            "upper": chosen.upper * wish.per_month,
+            "worst_path_upper": _worst_path_upper(of, chosen, tail) * wish.per_month,
+        },
         "detection_s": None if detection is None else {"min": detection, "mean": detection, "max": detection},
         "binding": binding(of, pauses),
         "basis": "empirical",
@@ -163,6 +169,10 @@ def _use(name: str, of: Operations, tail: Tail, pauses: Columns, wish: _Wish) ->
         },
         "paths": _paths(of, chosen or strictest, wish),
     }
+
+
+def _worst_path_upper(of: Operations, chosen: Point, tail: Tail) -> float:
+    return max(chosen.upper, worst_path_upper(of, chosen.timeout_s, tail.cluster_size))
 
 
 def _choose(of: Operations, tail: Tail, wish: _Wish) -> tuple[Point | None, dict[str, object] | None]:
