@@ -121,6 +121,13 @@ def test_a_stream_on_the_worst_path_is_bounded_by_that_paths_own_evidence() -> N
     assert cost["upper"] < cost["worst_path_upper"]
 
 
+def test_a_path_of_three_probes_vouches_for_nothing_yet_does_not_void_the_others_advice() -> None:
+    thin = [made.probe(float(at), 0.002, peer="new") for at in range(3)]
+    found = ask([*hour(), *thin], false_per_month="10000", rate="1")["uses"][0]
+    assert found["refused"] is None
+    assert found["false_per_month"]["worst_path_upper"] == 30 * 86_400
+
+
 def test_with_a_single_path_both_bounds_are_one() -> None:
     cost = ask(hour(), detect_within="12ms")["uses"][0]["false_per_month"]
     assert cost["worst_path_upper"] == pytest.approx(cost["upper"], rel=0.01)

@@ -15,13 +15,18 @@ if TYPE_CHECKING:
 
     from truechimer_analyzer.timeouts.operations import Operations
 
+# The slowest of the tail, which tell how slow replies of one path come together.
+_LEAST_SLOWEST = 5
+_SLOWEST_SHARE = 1000
+
 
 def worst_path_upper(of: Operations, timeout_s: float, cluster_size: float = 1.0) -> float:
     """The probability that ``timeout_s`` is exceeded by an operation of the worst path, at most.
 
-    One-sided 95 % over all paths at once: each path's Clopper–Pearson bound on its own clusters (of at
-    least ``cluster_size`` operations where there is but one path), at a 1 − 0.05 / paths confidence
-    (Bonferroni). A path that was hardly probed is a path of which nearly nothing can be promised.
+    One-sided 95 % over all paths at once: each path's Clopper–Pearson bound on its own clusters, of at least
+    the mean size within a path among the slowest replies (``cluster_size`` for a single path), at a
+    confidence of 1 − 0.05 / paths (Bonferroni). Of a path that was
+    hardly probed nearly nothing can be promised.
     """
     operations = of.by_path
     probed = np.flatnonzero(operations)
@@ -29,9 +34,14 @@ def worst_path_upper(of: Operations, timeout_s: float, cluster_size: float = 1.0
         return 1.0
     slow = of.rtt_s > timeout_s
     seen = np.bincount(of.path[slow], minlength=len(operations))[probed]
-    clusters = _clusters(of.time_s[slow], of.path[slow], len(operations), run_length_s(of.time_s, of.path))
-    clusters = clusters[probed]
-    least = cluster_size if len(probed) == 1 else 1.0
+    run_s = run_length_s(of.time_s, of.path)
+    clusters = _clusters(of.time_s[slow], of.path[slow], len(operations), run_s)[probed]
+    least = cluster_size
+    if len(probed) > 1:
+        rank = max(0, len(of.rtt_s) - 1 - max(_LEAST_SLOWEST, len(of.rtt_s) // _SLOWEST_SHARE))
+        slowest = np.flatnonzero(of.rtt_s > np.partition(of.rtt_s, rank)[rank])
+        runs = _clusters(of.time_s[slowest], of.path[slowest], len(operations), run_s)
+        least = max(1.0, len(slowest) / max(1, int(runs.sum())))
     sizes = np.maximum(least, seen / np.maximum(clusters, 1))
     n_eff = operations[probed] / sizes
     # Ties of evidence are many among hundreds of paths: the thinnest of those with as many clusters counts.
