@@ -66,6 +66,7 @@ class ServerReason(IntEnum):
     TRUNCATED = 16
     KISS_OTHER = 17
     UNRESOLVED = 18
+    SMEARING = 19
 
 
 class BoundStatus(IntEnum):
@@ -88,6 +89,8 @@ class BoundReason(IntEnum):
     DISRUPTED = 5
     SINGLE_SERVER = 6
     STARTING = 7
+    LEAP = 8
+    CHECKING = 9
 
 
 class ProbeOutcome(IntEnum):
