@@ -46,6 +46,15 @@ class Frequency:
         self._spacing_ns = LEAST_SPACING_NS
         self._hull = None
 
+    def move(self, by_ns: int) -> None:
+        """A leap second: UTC's label is ``by_ns`` later from now on."""
+        self._points = [
+            _Point(
+                point.steady_ns, Interval(point.interval.lower_ns + by_ns, point.interval.upper_ns + by_ns)
+            )
+            for point in self._points
+        ]
+
     def add(self, steady_ns: int, interval: Interval) -> None:
         """Take the majority's interval of UTC − S at S = ``steady_ns``."""
         if self._points and steady_ns - self._points[-1].steady_ns < self._spacing_ns:

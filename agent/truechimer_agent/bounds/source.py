@@ -10,11 +10,16 @@ from truechimer.samples import NtpOutcome, ServerReason
 from truechimer_agent.bounds.intervals import Drift, Interval, agreed
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from truechimer_agent.ntp.exchange import Exchange, Failure
 
 KEPT = 64
 REGAIN = 3
-"""Samples that must agree before a server that contradicted itself votes again."""
+"""Samples that must agree before a server that contradicted itself votes again; twice as many each time."""
+MOST_STRIKES = 7
+FORGIVEN = 512
+"""Agreeing samples in a row after which earlier contradictions no longer count."""
 DEAD_POLLS = 8
 HISTORY_NS = 3_600_000_000_000
 """Older samples are dropped when a new one comes: the wander is assumed over this horizon."""
@@ -40,6 +45,16 @@ class Held:
             drift.upper_after(self.upper_ns, max(0, steady_ns - self.upper_at_ns)),
         )
 
+    def moved(self, by_ns: int) -> Held:
+        """The sample in a label of UTC that is ``by_ns`` later."""
+        return Held(self.lower_ns + by_ns, self.lower_at_ns, self.upper_ns + by_ns, self.upper_at_ns)
+
+
+def sample_of(exchange: Exchange, drift: Drift) -> Interval:
+    """The interval of UTC − S that an exchange alone proves at its arrival."""
+    elapsed_ns = exchange.received_ns - exchange.sent_ns
+    return Interval(exchange.lower_ns, drift.upper_after(exchange.upper_ns, elapsed_ns))
+
 
 class Source:
     """One server's history, its reach and its right to vote."""
@@ -54,25 +69,32 @@ class Source:
         self._proven: tuple[int, Interval] | None = None
         self._no_service = 0
         self._regaining = False
+        self._strikes = 0
+        self._agreeing = 0
 
     def forget(self) -> None:
-        """Begin anew: another epoch of S."""
+        """Begin anew: another epoch of S. That the server contradicted itself is not forgotten."""
         self._held.clear()
         self._proven = None
         self.last = None
-        self._regaining = False
         self.reason = ServerReason.UNREACHABLE
 
-    def reply(self, exchange: Exchange) -> None:
-        """Take a reply that counts."""
+    def heard(self, exchange: Exchange) -> None:
+        """Note a reply, whatever becomes of its sample."""
         self.last = exchange
         self.reason = ServerReason.NONE
+
+    def hold(self, exchange: Exchange) -> None:
+        """Add a sample to the history."""
         self._proven = None
         while self._held and self._held[0].lower_at_ns < exchange.received_ns - HISTORY_NS:
             self._held.popleft()
         self._held.append(
             Held(exchange.lower_ns, exchange.received_ns, exchange.upper_ns, exchange.sent_ns),
         )
+        self._agreeing += 1
+        if self._agreeing >= FORGIVEN:
+            self._strikes = 0
 
     def failure(self, failure: Failure) -> None:
         """Take an exchange that proves nothing; a server that disowns its own time loses what it said."""
@@ -80,6 +102,33 @@ class Source:
             self._held.clear()
             self._proven = None
         self.reason = failure.reason
+
+    def move(self, by_ns: int) -> None:
+        """A leap second: UTC's label is ``by_ns`` later from now on."""
+        self._held = deque((held.moved(by_ns) for held in self._held), maxlen=KEPT)
+        self._proven = None
+
+    def lose_vote(self, since: Iterable[Exchange]) -> None:
+        """It contradicted itself: only what it said ``since`` counts, once enough of it agrees."""
+        self._held.clear()
+        self.suspect()
+        self._regaining = True
+        for exchange in since:
+            self.hold(exchange)
+
+    def suspect(self) -> None:
+        """Count a contradiction: it raises no further doubt until twice as many samples agree as before."""
+        self._strikes = min(self._strikes + 1, MOST_STRIKES)
+        self._agreeing = 0
+
+    @property
+    def may_raise_doubt(self) -> bool:
+        """Whether a contradiction of this server is worth asking all others."""
+        return self._agreeing >= self._needed_agreement
+
+    @property
+    def _needed_agreement(self) -> int:
+        return REGAIN << (self._strikes - 1) if self._strikes else 0
 
     def polled(self, *, answered: bool, no_service: bool = False) -> None:
         """Shift the reach register by one poll (a burst counts once; RFC 5905 section 13).
@@ -104,8 +153,8 @@ class Source:
         """What the history proves of UTC − S at S = ``steady_ns``; None when the server has no vote.
 
         Points in at least N − q of the N aged samples, q = ⌈N/100⌉ for N ≥ 5, so that one bad stamp does
-        not spoil the rest. A history that contradicts itself is dropped, and ``REGAIN`` new samples must
-        agree before the server votes again. Between replies the last answer is aged, not worked out anew.
+        not spoil the rest. A history that contradicts itself is dropped. Between replies the last answer is
+        aged, not worked out anew.
         """
         if self._proven is not None and self._proven[0] <= steady_ns:
             at_ns, interval = self._proven
@@ -119,12 +168,12 @@ class Source:
             newest = self._held[-1]
             self._held.clear()
             self._held.append(newest)
+            self.suspect()
             self._regaining = True
-            self.reason = ServerReason.INCONSISTENT_WITH_ITSELF
-            return None
-        if self._regaining and count < REGAIN:
+        if self._regaining and self._agreeing < self._needed_agreement:
             self.reason = ServerReason.INCONSISTENT_WITH_ITSELF
             return None
         self._regaining = False
-        self._proven = (steady_ns, proven)
+        if proven is not None:
+            self._proven = (steady_ns, proven)
         return proven

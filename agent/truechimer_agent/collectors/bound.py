@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from truechimer.samples import BoundStatus, Leap, ServerVerdict
+from truechimer.samples import BoundStatus, ServerVerdict
 from truechimer.segment import Published
 from truechimer_agent.collecting import Observation
 
@@ -99,7 +99,7 @@ class Bounds:
         """Write the present bound to the segment."""
         bound = self._estimator.at(self._clock.steady_now_ns())
         if self._segment is not None:
-            self._segment.write(published(self._clock, self._estimator, bound))
+            self._segment.write(published(self._clock, bound))
         return bound
 
     def observe(self, bound: Bound) -> Observation:
@@ -134,7 +134,7 @@ class Bounds:
         return Observation("truechimer_bound", now_ns, fields)
 
 
-def published(clock: HostClock, estimator: Estimator, bound: Bound) -> Published:
+def published(clock: HostClock, bound: Bound) -> Published:
     """A bound as programs read it from the segment."""
     steady = clock.steady()
     return Published(
@@ -148,15 +148,5 @@ def published(clock: HostClock, estimator: Estimator, bound: Bound) -> Published
         suspended_ns=clock.clocks.read().suspended_ns,
         status=bound.status,
         reason=bound.reason,
-        leap=_leap(estimator, bound),
+        leap=bound.leap,
     )
-
-
-def _leap(estimator: Estimator, bound: Bound) -> Leap:
-    """The leap state that more than half of the selected servers announce."""
-    selected = [judged.server for judged in bound.servers if judged.verdict is ServerVerdict.SELECTED]
-    announced = [last.header.leap for server in selected if (last := estimator.sources[server].last)]
-    for leap in (Leap.INSERT, Leap.DELETE):
-        if 2 * announced.count(leap) > len(selected):
-            return leap
-    return Leap.NONE

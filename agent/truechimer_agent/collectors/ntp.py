@@ -9,14 +9,16 @@ import math
 from typing import TYPE_CHECKING
 
 from truechimer.readings import monotonic_s
-from truechimer.samples import NtpOutcome, ServerReason, ServerVerdict
+from truechimer.samples import EventKind, NtpOutcome, ServerReason, ServerVerdict
+from truechimer_agent.bounds.estimator import Action
 from truechimer_agent.bounds.source import NO_SERVICE
 from truechimer_agent.collecting import Observation
 from truechimer_agent.ntp.client import Address, Stamping, exchange, resolve
 from truechimer_agent.ntp.exchange import Exchange, Failure
+from truechimer_agent.ntp.plan import OWN_GAP_S, START_BURST
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from truechimer.config.model import NtpConfig
     from truechimer_agent.bounds.estimator import Bound, Estimator
@@ -35,7 +37,7 @@ log = logging.getLogger("truechimer.ntp")
 class Ntp:
     """One task per server; the servers of a plan are spread over its interval after the first burst."""
 
-    interval_s = 60.0
+    interval_s = 1.0
 
     def __init__(
         self,
@@ -55,6 +57,7 @@ class Ntp:
         self._addresses: dict[str, Address] = {}
         self._moves: dict[str, int] = {}
         self._urgent = asyncio.Event()
+        self._bursts: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
         """Begin to poll every server."""
@@ -73,11 +76,13 @@ class Ntp:
             await asyncio.gather(
                 *(self.poll(server, self._plan.start_burst) for server in self._plan.servers)
             )
+            await asyncio.gather(*self._bursts)
         finally:
             await self.close()
 
     async def collect(self) -> list[Observation]:
         """Nothing by the clock: the polls emit. Raises what ended a poll that must not end."""
+        self._act()
         for task in self._tasks:
             if task.done() and not task.cancelled() and (error := task.exception()):
                 raise error
@@ -85,9 +90,10 @@ class Ntp:
 
     async def close(self) -> None:
         """Stop polling."""
-        for task in self._tasks:
+        tasks = [*self._tasks, *self._bursts]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         self._tasks = []
         if self._stamping is not None:
             self._stamping.close()
@@ -175,6 +181,41 @@ class Ntp:
         else:
             self._estimator.failure(server.name, outcome)
             self._emit(self._failed(server, outcome))
+        self._act()
+
+    def _act(self) -> None:
+        """Do what the estimator needs done."""
+        action = self._estimator.take_action()
+        if action is Action.ASK_ALL:
+            for server in self._plan.servers:
+                self._begin(self._burst(server))
+        elif action is Action.NEW_EPOCH:
+            self._emit(self._jumped())
+            self._clock.begin_epoch()
+
+    def _begin(self, burst: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(burst)
+        self._bursts.add(task)
+        task.add_done_callback(self._bursts.discard)
+
+    async def _burst(self, server: Server) -> None:
+        """Ask a server several times at once: a loss or two must not delay the answer."""
+
+        async def ask(number: int) -> None:
+            await asyncio.sleep(number * OWN_GAP_S)
+            self._take(server, await self._exchange(server))
+
+        await asyncio.gather(*(ask(number) for number in range(START_BURST)))
+
+    def _jumped(self) -> Observation:
+        """The servers found that all clocks of this host stood still for a while."""
+        steady_ns = self._clock.steady_now_ns()
+        fields = {
+            "size_seconds": self._estimator.last_jump_ns / NS,
+            "steady_seconds": steady_ns / NS,
+            "epoch": self._clock.steady().epoch,
+        }
+        return Observation("truechimer_clock_event", steady_ns, fields, {"kind": EventKind.VM_RESTORE.value})
 
     def _replied(self, server: Server, reply: Exchange, bound: Bound) -> Observation:
         reading = self._clock.clocks.read()
