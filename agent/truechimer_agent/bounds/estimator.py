@@ -29,6 +29,7 @@ class Action(Enum):
     NONE = auto()
     ASK_ALL = auto()
     NEW_EPOCH = auto()
+    RENUMBER = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,7 @@ class Estimator:
         self._clear_from_ns = 0
         self._carried: list[tuple[str, Exchange]] = []
         self._action = Action.NONE
+        self._taken = Action.NONE
         self.last_jump_ns = 0
 
     @property
@@ -88,20 +90,25 @@ class Estimator:
         """What must be done now; asked once, it is taken as done.
 
         ASK_ALL: a burst to every server at once. NEW_EPOCH: the steady clock cannot be compared with
-        what it was (``last_jump_ns``: by how much UTC − S jumped): ``begin_epoch`` must follow.
+        what it was (``last_jump_ns``: by how much UTC − S jumped): ``begin_epoch`` must follow. RENUMBER:
+        perhaps it cannot; that is allowed for here, but not by those who hold what was said before, so
+        ``begin_epoch`` must follow too.
         """
-        action, self._action = self._action, Action.NONE
-        return action
+        self._taken, self._action = self._action, Action.NONE
+        return self._taken
 
     def begin_epoch(self) -> None:
         """Forget everything that was measured in S: it cannot be compared any more.
 
-        What was measured since a jump that the servers found is kept.
+        What was measured since a jump that the servers found is kept, when that is why.
         """
+        why, self._taken = self._taken, Action.NONE
+        if why is Action.RENUMBER:
+            return
         self._forget(BoundStatus.DISRUPTED, BoundReason.DISRUPTED)
         self._leap.forget()
         carried, self._carried = self._carried, []
-        for server, exchange in carried:
+        for server, exchange in carried if why is Action.NEW_EPOCH else ():
             self._sources[server].heard(exchange)
             self._sources[server].hold(exchange)
 
@@ -153,7 +160,6 @@ class Estimator:
             source.lose_vote([exchange])
             return
         self._doubt = Doubt(now_ns, source.server, regions, drift)
-        self._doubt.take(source.server, exchange)
         self._action = Action.ASK_ALL
         self._settle(now_ns)
 
@@ -163,17 +169,22 @@ class Estimator:
         if doubt is None:
             return
         in_use = [source.server for source in self._in_use()]
-        outcome = doubt.outcome(now_ns, in_use, len(in_use) - self._tolerance(len(in_use)))
+        tolerated = self._tolerance(len(in_use))
+        outcome = doubt.outcome(now_ns, in_use, tolerated)
         if outcome is Outcome.OPEN:
             return
         self._doubt = None
         if outcome is Outcome.STEADY:
             self._believe(doubt)
+        elif outcome is Outcome.AMBIGUOUS:
+            self._allow_for(doubt, doubt.possible_jumps(in_use, tolerated) or Interval(0, 0))
         else:
             self._renounce(doubt)
 
     def _believe(self, doubt: Doubt) -> None:
         """The histories stand; who contradicts its own loses its vote."""
+        if doubt.agrees(doubt.raised_by):
+            self._sources[doubt.raised_by].suspect()
         for server, samples in doubt.samples.items():
             source = self._sources[server]
             if server in doubt.regions and not doubt.agrees(server):
@@ -183,16 +194,29 @@ class Estimator:
                 if doubt.allows_none(server, exchange):
                     source.hold(exchange)
 
+    def _allow_for(self, doubt: Doubt, jumps: Interval) -> None:
+        """UTC − S may have jumped or not: the histories are kept, as wide as that leaves them."""
+        self._move(jumps)
+        self._sources[doubt.raised_by].suspect()
+        for server, samples in doubt.samples.items():
+            for exchange in samples:
+                self._sources[server].hold(exchange)
+        self._action = Action.RENUMBER
+
+    def _move(self, by: Interval) -> None:
+        if self._known is not None:
+            self._known = self._known[0], self._known[1].widened(by)
+        self._frequency.move(by)
+        for source in self._sources.values():
+            source.move(by)
+
     def _renounce(self, doubt: Doubt) -> None:
         """UTC − S jumped, or nobody can tell: only what was sent since counts."""
         found = doubt.jump(doubt.raised_by)
         self.last_jump_ns = 0 if found is None else found.middle_ns
         self._sources[doubt.raised_by].suspect()
         self._carried = [
-            (server, exchange)
-            for server, samples in doubt.samples.items()
-            for exchange in samples
-            if exchange.sent_ns >= doubt.since_ns
+            (server, exchange) for server, samples in doubt.samples.items() for exchange in samples
         ]
         self._forget(BoundStatus.DISRUPTED, BoundReason.DISRUPTED)
         self._action = Action.NEW_EPOCH
@@ -213,10 +237,7 @@ class Estimator:
             self._forget(BoundStatus.UNKNOWN, BoundReason.LEAP)
             self._action = Action.ASK_ALL
             return
-        self._known = at_ns, Interval(interval.lower_ns + passed.move_ns, interval.upper_ns + passed.move_ns)
-        self._frequency.move(passed.move_ns)
-        for source in self._sources.values():
-            source.move(passed.move_ns)
+        self._move(Interval(passed.move_ns, passed.move_ns))
 
     def _announced(self) -> Leap | None:
         """The leap that n − f of the servers in use announce; None while they dispute it."""

@@ -46,14 +46,11 @@ class Frequency:
         self._spacing_ns = LEAST_SPACING_NS
         self._hull = None
 
-    def move(self, by_ns: int) -> None:
-        """A leap second: UTC's label is ``by_ns`` later from now on."""
-        self._points = [
-            _Point(
-                point.steady_ns, Interval(point.interval.lower_ns + by_ns, point.interval.upper_ns + by_ns)
-            )
-            for point in self._points
-        ]
+    def move(self, by: Interval) -> None:
+        """UTC − S jumped by what lies in ``by``: a leap second, or what nobody knows better."""
+        self._points = [_Point(point.steady_ns, point.interval.widened(by)) for point in self._points]
+        if by.width_ns:
+            self._work_out()
 
     def add(self, steady_ns: int, interval: Interval) -> None:
         """Take the majority's interval of UTC − S at S = ``steady_ns``."""
@@ -72,6 +69,9 @@ class Frequency:
             self._spacing_ns *= 2
         else:
             del self._points[0]
+        self._work_out()
+
+    def _work_out(self) -> None:
         self._hull = (-self._max_ppb, self._max_ppb)
         for late in range(1, len(self._points)):
             self._hull = self._narrowed(self._hull, self._points[late], self._points[:late])

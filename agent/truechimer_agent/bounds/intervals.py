@@ -31,6 +31,10 @@ class Interval:
         """The midpoint, rounded down."""
         return (self.lower_ns + self.upper_ns) // 2
 
+    def widened(self, by: Interval) -> Interval:
+        """Where a value of this interval may be after a jump that lies in ``by``."""
+        return Interval(self.lower_ns + by.lower_ns, self.upper_ns + by.upper_ns)
+
     def meets(self, other: Interval) -> bool:
         """Whether both share a point."""
         return self.lower_ns <= other.upper_ns and other.lower_ns <= self.upper_ns

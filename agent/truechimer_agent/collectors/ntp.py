@@ -187,10 +187,13 @@ class Ntp:
         """Do what the estimator needs done."""
         action = self._estimator.take_action()
         if action is Action.ASK_ALL:
+            self._clock.doubted()
             for server in self._plan.servers:
                 self._begin(self._burst(server))
         elif action is Action.NEW_EPOCH:
             self._emit(self._jumped())
+            self._clock.begin_epoch()
+        elif action is Action.RENUMBER:
             self._clock.begin_epoch()
 
     def _begin(self, burst: Coroutine[None, None, None]) -> None:
