@@ -2,12 +2,12 @@
 
 Usage: python bench/coverage.py [--exchanges 1000000] [--seed N] [--kind KIND]
 
-Simulated scenarios, drawn from the seed, of everything that the stated assumptions allow at once: 1 to 7 servers,
-the tolerated number lying by 1 ms to 1 h or drifting up to 500 ppm, contradicting themselves, smearing or lying of
-leap seconds; delays as asymmetric as 50:1, losses to 30 %; steps of the wall clock, slews of 500 ppm and
-of 8 %; suspends, pauses without a trace, leap seconds; an oscillator that wanders by ±2 ppm a day and ±1 ppm
-in 10 min; 0.1 % bad stamps. What runs is the agent's own estimator, clock watch and publisher, and the library's
-reader. The exit code is 1 when an interval misses the truth although the assumptions hold.
+Simulated scenarios, drawn from the seed, of everything that the assumptions allow at once: 1 to 7 servers,
+the tolerated number lying by 1 ms to 1 h or drifting up to 500 ppm, contradicting themselves, smearing or
+lying of leap seconds; delays as asymmetric as 50:1, losses to 30 %; steps of the wall clock, slews of 500 ppm
+and of 8 %; suspends, pauses without a trace, leap seconds; an oscillator that wanders by ±2 ppm a day and
+±1 ppm in 10 min; 0.1 % bad stamps. What runs is the agent's own estimator, clock watch and publisher, and the
+library's reader. The exit code is 1 when an interval misses the truth although the assumptions hold.
 """
 
 from __future__ import annotations

@@ -91,6 +91,7 @@ class BoundReason(IntEnum):
     STARTING = 7
     LEAP = 8
     CHECKING = 9
+    NO_REDUNDANCY = 10
 
 
 class ProbeOutcome(IntEnum):

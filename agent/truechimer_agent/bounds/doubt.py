@@ -81,11 +81,11 @@ class Doubt:
         return found is None or _stands(found)
 
     def outcome(self, now_ns: int, in_use: Collection[str], tolerated: int) -> Outcome:
-        """STEADY when enough servers stand by their histories, and no jump that some server demands is possible.
+        """What the answers of those ``in_use`` make of it, ``tolerated`` of whom may be wrong.
 
-        Enough: all but ``tolerated`` of those in use. AMBIGUOUS when such a jump is possible too. JUMPED when too
-        few stand by their histories, or not so many when the time for answers is over: what was measured
-        before is vouched for only as long as it is proven.
+        STEADY: all but so many stand by their histories, and no jump that some server demands is possible;
+        AMBIGUOUS: one is possible too. JUMPED: too few stand by their histories, or not enough when the time
+        for answers is over, since what was measured before is vouched for only as long as it is proven.
         """
         needed = len(in_use) - tolerated
         steady = sum(_stands(found) for found in self._jumps(in_use))

@@ -72,6 +72,9 @@ class Frequency:
         self._work_out()
 
     def _work_out(self) -> None:
+        if len(self._points) < 2:
+            self._hull = None
+            return
         self._hull = (-self._max_ppb, self._max_ppb)
         for late in range(1, len(self._points)):
             self._hull = self._narrowed(self._hull, self._points[late], self._points[:late])

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from truechimer.segment import SegmentWriter
-    from truechimer_agent.bounds.estimator import Bound, Estimator
+    from truechimer_agent.bounds.bound import Bound
+    from truechimer_agent.bounds.estimator import Estimator
     from truechimer_agent.hostclock import HostClock
 
 NS = 1e9

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from truechimer.config.model import NtpConfig
-    from truechimer_agent.bounds.estimator import Bound, Estimator
+    from truechimer_agent.bounds.bound import Bound
+    from truechimer_agent.bounds.estimator import Estimator
     from truechimer_agent.hostclock import HostClock
     from truechimer_agent.ntp.plan import Plan, Server
 

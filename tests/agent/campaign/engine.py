@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from truechimer.readings import Reading
     from truechimer.segment import Published
-    from truechimer_agent.bounds.estimator import Bound
+    from truechimer_agent.bounds.bound import Bound
 
 TIMEOUT_NS = 2 * NS
 WATCH_NS = NS // 4
