@@ -32,7 +32,6 @@ class Outcome(Enum):
 
     OPEN = auto()
     STEADY = auto()
-    AMBIGUOUS = auto()
     JUMPED = auto()
 
 
@@ -83,35 +82,38 @@ class Doubt:
     def outcome(self, now_ns: int, in_use: Collection[str], tolerated: int) -> Outcome:
         """What the answers of those ``in_use`` make of it, ``tolerated`` of whom may be wrong.
 
-        STEADY: all but so many stand by their histories, and no jump that some server demands is possible;
-        AMBIGUOUS: one is possible too. JUMPED: too few stand by their histories, or not enough when the time
-        for answers is over, since what was measured before is vouched for only as long as it is proven.
+        STEADY: all but so many stand by their histories, and no jump that some server demands is possible.
+        JUMPED: one is possible, too few stand by their histories, or not enough have answered in time: what
+        was measured before is vouched for only as long as it is proven.
         """
         needed = len(in_use) - tolerated
         steady = sum(_stands(found) for found in self._jumps(in_use))
         waiting = [server for server in in_use if server in self.regions and not self._has_told(server)]
-        over = not waiting or now_ns - self.since_ns >= PATIENCE_NS
-        if steady < needed:
-            return Outcome.JUMPED if over or steady + len(waiting) < needed else Outcome.OPEN
-        if not over:
+        if steady + len(waiting) < needed:
+            return Outcome.JUMPED
+        if waiting and now_ns - self.since_ns < PATIENCE_NS:
             return Outcome.OPEN
-        return Outcome.STEADY if self.possible_jumps(in_use, tolerated) is None else Outcome.AMBIGUOUS
+        if steady < needed or self.may_have_jumped(in_use, tolerated):
+            return Outcome.JUMPED
+        return Outcome.STEADY
 
-    def possible_jumps(self, in_use: Collection[str], tolerated: int) -> Interval | None:
-        """The jumps, and none, that the answers leave possible: at most ``tolerated`` are wrong.
-
-        None when no jump is possible that some server demands: without that nobody supposes one.
-        """
+    def may_have_jumped(self, in_use: Collection[str], tolerated: int) -> bool:
+        """Whether some jump that one server demands is borne by all answers but ``tolerated``."""
         jumps = self._jumps(in_use)
         demanded = [each for each in jumps if not _stands(each)]
         edges = {edge for each in jumps for edge in (each.lower_ns, each.upper_ns)}
-        possible = [
-            edge
-            for edge in edges
-            if any(each.lower_ns <= edge <= each.upper_ns for each in demanded)
+        return any(
+            any(each.lower_ns <= edge <= each.upper_ns for each in demanded)
             and sum(each.lower_ns <= edge <= each.upper_ns for each in jumps) >= len(jumps) - tolerated
-        ]
-        return Interval(min(0, *possible), max(0, *possible)) if possible else None
+            for edge in edges
+        )
+
+    def proven_jump(self, in_use: Collection[str], tolerated: int) -> Interval | None:
+        """The jumps that all answers but ``tolerated`` bear; None when no jump at all is among them."""
+        jumps = self._jumps(in_use)
+        needed = len(jumps) - tolerated
+        found = agreed(jumps, needed) if needed > 0 else None
+        return None if found is None or _stands(found) else found
 
     def _jumps(self, in_use: Collection[str]) -> list[Interval]:
         return [found for server in in_use if (found := self.jump(server)) is not None]

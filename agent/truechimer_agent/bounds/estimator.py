@@ -30,7 +30,6 @@ class Action(Enum):
     NONE = auto()
     ASK_ALL = auto()
     NEW_EPOCH = auto()
-    RENUMBER = auto()
 
 
 class Estimator:
@@ -54,7 +53,7 @@ class Estimator:
         self._carried: list[tuple[str, Exchange]] = []
         self._action = Action.NONE
         self._taken = Action.NONE
-        self.last_jump_ns = 0
+        self.last_jump_ns: int | None = None
 
     @property
     def sources(self) -> Mapping[str, Source]:
@@ -65,9 +64,7 @@ class Estimator:
         """What must be done now; asked once, it is taken as done.
 
         ASK_ALL: a burst to every server at once. NEW_EPOCH: the steady clock cannot be compared with
-        what it was (``last_jump_ns``: by how much UTC − S jumped): ``begin_epoch`` must follow. RENUMBER:
-        perhaps it cannot; that is allowed for here, but not by those who hold what was said before, so
-        ``begin_epoch`` must follow too.
+        what it was (``last_jump_ns``: by how much UTC − S jumped, None unproven): ``begin_epoch`` must follow.
         """
         self._taken, self._action = self._action, Action.NONE
         return self._taken
@@ -78,8 +75,6 @@ class Estimator:
         What was measured since a jump that the servers found is kept, when that is why.
         """
         why, self._taken = self._taken, Action.NONE
-        if why is Action.RENUMBER:
-            return
         self._forget(BoundStatus.DISRUPTED, BoundReason.DISRUPTED)
         self._leap.forget()
         carried, self._carried = self._carried, []
@@ -150,8 +145,6 @@ class Estimator:
         self._doubt = None
         if outcome is Outcome.STEADY:
             self._believe(doubt)
-        elif outcome is Outcome.AMBIGUOUS:
-            self._allow_for(doubt, doubt.possible_jumps(in_use, tolerated) or Interval(0, 0))
         else:
             self._renounce(doubt)
 
@@ -168,26 +161,11 @@ class Estimator:
                 if doubt.allows_none(server, exchange):
                     source.hold(exchange)
 
-    def _allow_for(self, doubt: Doubt, jumps: Interval) -> None:
-        """UTC − S may have jumped or not: the histories are kept, as wide as that leaves them."""
-        self._move(jumps)
-        self._sources[doubt.raised_by].suspect()
-        for server, samples in doubt.samples.items():
-            for exchange in samples:
-                self._sources[server].hold(exchange)
-        self._action = Action.RENUMBER
-
-    def _move(self, by: Interval) -> None:
-        if self._known is not None:
-            self._known = self._known[0], self._known[1].widened(by)
-        self._frequency.move(by)
-        for source in self._sources.values():
-            source.move(by)
-
     def _renounce(self, doubt: Doubt) -> None:
         """UTC − S jumped, or nobody can tell: only what was sent since counts."""
-        found = doubt.jump(doubt.raised_by)
-        self.last_jump_ns = 0 if found is None else found.middle_ns
+        in_use = [source.server for source in self._in_use()]
+        found = doubt.proven_jump(in_use, self._tolerance(len(in_use)))
+        self.last_jump_ns = None if found is None else found.middle_ns
         self._sources[doubt.raised_by].suspect()
         self._carried = [
             (server, exchange) for server, samples in doubt.samples.items() for exchange in samples
@@ -211,7 +189,10 @@ class Estimator:
             self._forget(BoundStatus.UNKNOWN, BoundReason.LEAP)
             self._action = Action.ASK_ALL
             return
-        self._move(Interval(passed.move_ns, passed.move_ns))
+        self._known = at_ns, interval.moved(passed.move_ns)
+        self._frequency.move(passed.move_ns)
+        for source in self._sources.values():
+            source.move(passed.move_ns)
 
     def _announced(self) -> Leap | None:
         """The leap that n − f of the servers in use announce; None while they dispute it."""

@@ -46,11 +46,9 @@ class Frequency:
         self._spacing_ns = LEAST_SPACING_NS
         self._hull = None
 
-    def move(self, by: Interval) -> None:
-        """UTC − S jumped by what lies in ``by``: a leap second, or what nobody knows better."""
-        self._points = [_Point(point.steady_ns, point.interval.widened(by)) for point in self._points]
-        if by.width_ns:
-            self._work_out()
+    def move(self, by_ns: int) -> None:
+        """A leap second: UTC's label is ``by_ns`` later from now on."""
+        self._points = [_Point(point.steady_ns, point.interval.moved(by_ns)) for point in self._points]
 
     def add(self, steady_ns: int, interval: Interval) -> None:
         """Take the majority's interval of UTC − S at S = ``steady_ns``."""
@@ -69,12 +67,6 @@ class Frequency:
             self._spacing_ns *= 2
         else:
             del self._points[0]
-        self._work_out()
-
-    def _work_out(self) -> None:
-        if len(self._points) < 2:
-            self._hull = None
-            return
         self._hull = (-self._max_ppb, self._max_ppb)
         for late in range(1, len(self._points)):
             self._hull = self._narrowed(self._hull, self._points[late], self._points[:late])

@@ -31,9 +31,9 @@ class Interval:
         """The midpoint, rounded down."""
         return (self.lower_ns + self.upper_ns) // 2
 
-    def widened(self, by: Interval) -> Interval:
-        """Where a value of this interval may be after a jump that lies in ``by``."""
-        return Interval(self.lower_ns + by.lower_ns, self.upper_ns + by.upper_ns)
+    def moved(self, by_ns: int) -> Interval:
+        """All values, ``by_ns`` greater."""
+        return Interval(self.lower_ns + by_ns, self.upper_ns + by_ns)
 
     def meets(self, other: Interval) -> bool:
         """Whether both share a point."""

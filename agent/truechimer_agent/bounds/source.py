@@ -45,11 +45,9 @@ class Held:
             drift.upper_after(self.upper_ns, max(0, steady_ns - self.upper_at_ns)),
         )
 
-    def moved(self, by: Interval) -> Held:
-        """The sample after UTC − S jumped by what lies in ``by``."""
-        return Held(
-            self.lower_ns + by.lower_ns, self.lower_at_ns, self.upper_ns + by.upper_ns, self.upper_at_ns
-        )
+    def moved(self, by_ns: int) -> Held:
+        """The sample in a label of UTC that is ``by_ns`` later."""
+        return Held(self.lower_ns + by_ns, self.lower_at_ns, self.upper_ns + by_ns, self.upper_at_ns)
 
 
 def sample_of(exchange: Exchange, drift: Drift) -> Interval:
@@ -105,9 +103,9 @@ class Source:
             self._proven = None
         self.reason = failure.reason
 
-    def move(self, by: Interval) -> None:
-        """UTC − S jumped by what lies in ``by``: a leap second, or what nobody knows better."""
-        self._held = deque((held.moved(by) for held in self._held), maxlen=KEPT)
+    def move(self, by_ns: int) -> None:
+        """A leap second: UTC's label is ``by_ns`` later from now on."""
+        self._held = deque((held.moved(by_ns) for held in self._held), maxlen=KEPT)
         self._proven = None
 
     def lose_vote(self, since: Iterable[Exchange]) -> None:

@@ -192,9 +192,8 @@ class Ntp:
             for server in self._plan.servers:
                 self._begin(self._burst(server))
         elif action is Action.NEW_EPOCH:
-            self._emit(self._jumped())
-            self._clock.begin_epoch()
-        elif action is Action.RENUMBER:
+            if self._estimator.last_jump_ns is not None:
+                self._emit(self._jumped(self._estimator.last_jump_ns))
             self._clock.begin_epoch()
 
     def _begin(self, burst: Coroutine[None, None, None]) -> None:
@@ -211,11 +210,11 @@ class Ntp:
 
         await asyncio.gather(*(ask(number) for number in range(START_BURST)))
 
-    def _jumped(self) -> Observation:
+    def _jumped(self, size_ns: int) -> Observation:
         """The servers found that all clocks of this host stood still for a while."""
         steady_ns = self._clock.steady_now_ns()
         fields = {
-            "size_seconds": self._estimator.last_jump_ns / NS,
+            "size_seconds": size_ns / NS,
             "steady_seconds": steady_ns / NS,
             "epoch": self._clock.steady().epoch,
         }

@@ -312,7 +312,7 @@ class Run:
             for poll in self._polls:
                 for number in range(START_BURST):
                     self._at(self._now_ns + number * int(OWN_GAP_S * NS), self._ask, poll.server, None)
-        elif action in (Action.NEW_EPOCH, Action.RENUMBER):
+        elif action is Action.NEW_EPOCH:
             self._clock.begin_epoch()
 
     # Truth
