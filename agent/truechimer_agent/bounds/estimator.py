@@ -63,8 +63,8 @@ class Estimator:
     def take_action(self) -> Action:
         """What must be done now; asked once, it is taken as done.
 
-        ASK_ALL: a burst to every server at once. NEW_EPOCH: the steady clock cannot be compared with
-        what it was (``last_jump_ns``: by how much UTC − S jumped, None unproven): ``begin_epoch`` must follow.
+        ASK_ALL: a burst to every server at once. NEW_EPOCH: the steady clock cannot be compared with what it
+        was, so ``begin_epoch`` must follow (``last_jump_ns``: by how much UTC − S jumped, if that is proven).
         """
         self._taken, self._action = self._action, Action.NONE
         return self._taken
