@@ -113,7 +113,8 @@ def _without_rate(stretch: Stretch) -> Floats:
     at_s = stretch.steady_s - stretch.steady_s.mean()
     error_s = stretch.value_s - stretch.value_s.mean()
     rate = float(at_s @ error_s) / float(at_s @ at_s)
-    return np.subtract(error_s, rate * at_s)
+    residual_s: Floats = error_s - rate * at_s
+    return residual_s
 
 
 def _allan(record: _Record, m: int) -> tuple[float, int]:
