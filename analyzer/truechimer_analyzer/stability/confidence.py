@@ -25,25 +25,28 @@ NOISES = (2, 1, 0, -1, -2)
 """Exponents of power laws of frequency: white and flicker phase, white, flicker and random-walk frequency."""
 LEAST_IDENTIFIABLE = 30
 _DIFFERENCES = 2
-# From so much averaging on, frequency noises no longer feel the sampling (and differences would cancel).
-_MUCH_AVERAGED = 100
 
 
-def identify(error_s: Floats, m: int, otherwise: int | None) -> int | None:
+def identify(error_s: Floats, m: int, before: int | None) -> int | None:
     """The exponent (one of ``NOISES``) of the noise of evenly spaced clock errors at ``m`` spacings.
 
-    ``otherwise`` where fewer than 30 points are left, or nothing varies.
+    Never more than ``before``, that of shorter spacings: told from few points, phase noise that is none would
+    make the limits far too narrow. None where fewer than 30 points are left, or nothing varies, all along.
     """
-    thinned = error_s[::m]
+    found = _by_correlation(error_s[::m])
+    return found if before is None else before if found is None else min(before, found)
+
+
+def _by_correlation(thinned: Floats) -> int | None:
     if len(thinned) < LEAST_IDENTIFIABLE:
-        return otherwise
+        return None
     at = np.linspace(-1.0, 1.0, len(thinned))
     left = thinned - np.polynomial.polynomial.polyval(at, np.polynomial.polynomial.polyfit(at, thinned, 2))
     for differenced in range(_DIFFERENCES + 1):
         centred = left - left.mean()
         power = float(centred @ centred)
         if power <= 0:
-            return otherwise
+            return None
         r1 = float(centred[1:] @ centred[:-1]) / power
         delta = r1 / (1 + r1)
         if delta < 0.25 or differenced == _DIFFERENCES:
@@ -76,12 +79,14 @@ def edf(points: int, m: int, noise: int, *, modified: bool) -> float:
 
     0 where there is no term.
     """
+    modified = modified and m > 1  # the two are the same at one spacing
     filtered, step = (1, m) if modified else (m, 1)
     terms = points - 3 * m + 1 if modified else points - 2 * m
     if terms < 1:
         return 0.0
     lags = min(terms, (_DIFFERENCES + 1) * m)
-    if noise <= 0 and filtered > _MUCH_AVERAGED:
+    if noise <= 0 and not modified:
+        # A clock is read at an instant: frequency noise reaches it unfiltered (the paper's F → ∞).
         phase = _structure(np.abs(np.arange(-2 * m, lags + 2 * m + 1)) / m, noise + 2)
     else:
         reach = 2 * m + step
