@@ -9,7 +9,7 @@ import numpy as np
 from truechimer_analyzer.nodeclock import per_node
 from truechimer_analyzer.stability import series
 from truechimer_analyzer.stability.deviations import Deviations, deviations
-from truechimer_analyzer.stability.stretches import SPACING_S, divide
+from truechimer_analyzer.stability.stretches import SPACING_S, TOLERANCE_S, divide
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -86,7 +86,7 @@ def _record(name: str, points: Points, ends: Sequence[Cut], window: Window) -> d
 
 def _refusal(name: str, span_s: float, window: Window) -> dict[str, object] | None:
     """Why nothing is said, and how much longer to measure (None where waiting does not help)."""
-    if span_s >= LEAST_SPAN_S:
+    if span_s + TOLERANCE_S >= LEAST_SPAN_S:
         return None
     if window.length_s < LEAST_SPAN_S + SPACING_S:
         return {"reason": "the window is shorter than 5 min: ask for a longer one", "needed_s": None}

@@ -57,6 +57,8 @@ _ENDS = {
 """A slew is the clock's own way, so it counts; while the agent is away anything may happen unseen."""
 # Half of the least step that the agent tells: W − S that its own rate does not explain.
 _UNEXPLAINED_S = 5e-6
+# Of a bound so much wider than most (right after a start) the middle is no reading.
+_TOO_WIDE = 10.0
 # No oscillator is worse (``max_drift_ppm``): what moves UTC − S by more is no drift.
 _WORST_RATE = 500e-6
 
@@ -70,7 +72,7 @@ def wall_minus_steady(clock: Columns, rows: Rows) -> Points:
 
 
 def utc_minus_steady(bounds: Columns, rows: Rows) -> Points:
-    """UTC − S of a node's bounds (``BOUND_FIELDS``); only those that servers stood for then."""
+    """UTC − S of a node's bounds (``BOUND_FIELDS``), of those that count for ``utc_minus_wall``."""
     wall = utc_minus_wall(bounds, rows)
     steady_s = bounds.fields["wall_minus_steady_seconds"][rows]
     return Points(
@@ -79,9 +81,12 @@ def utc_minus_steady(bounds: Columns, rows: Rows) -> Points:
 
 
 def utc_minus_wall(bounds: Columns, rows: Rows) -> Points:
-    """UTC − W of a node's bounds; only those that servers stood for then."""
+    """UTC − W of a node's bounds; only those that servers stood for then, and that have settled."""
     field = {name: values[rows] for name, values in bounds.fields.items()}
-    known = field["status"] == BoundStatus.SYNCHRONIZED
+    width_s = field["upper_seconds"] - field["lower_seconds"]
+    known = (field["status"] == BoundStatus.SYNCHRONIZED) & np.isfinite(width_s)
+    if known.any():
+        known &= width_s <= _TOO_WIDE * float(np.median(width_s[known]))
     lower_s = np.where(known, field["lower_seconds"], np.nan)
     upper_s = np.where(known, field["upper_seconds"], np.nan)
     return Points(field["epoch"], field["steady_seconds"], (lower_s + upper_s) / 2, lower_s, upper_s)
