@@ -242,6 +242,7 @@ def _report(reader: _Reader, question: Question, limits: LimitsConfig) -> dict[s
         _pauses(reader, question, limits) if delays_too else None,
         _rtt(reader, question, limits) if delays_too else None,
         advised,
+        _stability(reader, question, limits) if clocks_too else None,
     )
     return {"markdown": markdown, "generated": iso(question.window.as_of_ns)}
 
