@@ -27,8 +27,8 @@ COMMANDS = tuple(OPTIONS)
 HISTORY_POINTS = 500
 # Longer than any sampling interval: whoever said nothing in this time is known by the list of nodes only.
 _LATEST_NS = 7 * 86_400 * NS
-# Stability reads so many nodes at once: a day of them is some hundred thousand rows.
-_NODES_AT_ONCE = 32
+# Stability reads so many rows of a measurement at once, whole nodes at a time.
+_ROWS_AT_ONCE = 300_000
 
 
 def answer(
@@ -195,8 +195,9 @@ def _stability(reader: _Reader, question: Question, limits: LimitsConfig) -> dic
     keys = sorted(reader.seen_ns())
     names = sorted({node for _, node in keys})
     nodes: list[dict[str, object]] = []
-    for first in range(0, len(names), _NODES_AT_ONCE):
-        some = names[first : first + _NODES_AT_ONCE]
+    at_once = max(1, round(_ROWS_AT_ONCE * SPACING_S / question.window.length_s))
+    for first in range(0, len(names), at_once):
+        some = names[first : first + at_once]
         nodes += stability.describe(
             [key for key in keys if key[1] in some],
             reader.rows("truechimer_clock", series.CLOCK_FIELDS, nodes=some),

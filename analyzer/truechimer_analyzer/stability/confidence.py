@@ -44,10 +44,10 @@ def _by_correlation(thinned: Floats) -> int | None:
     left = thinned - np.polynomial.polynomial.polyval(at, np.polynomial.polynomial.polyfit(at, thinned, 2))
     for differenced in range(_DIFFERENCES + 1):
         centred = left - left.mean()
-        power = float(centred @ centred)
+        power = float(np.square(centred).sum())
         if power <= 0:
             return None
-        r1 = float(centred[1:] @ centred[:-1]) / power
+        r1 = float((centred[1:] * centred[:-1]).sum()) / power
         delta = r1 / (1 + r1)
         if delta < 0.25 or differenced == _DIFFERENCES:
             return max(min(NOISES), min(max(NOISES), 2 - round(2 * delta) - 2 * differenced))
