@@ -188,7 +188,8 @@ function legendItem(one) {
 export function drawStability(records, node) {
   redraw(byId("stability-legend"), ...[...records].reverse().map(legendItem));
   const refused = records.filter((one) => one.refused).sort((a, b) => (a.refused.needed_s ?? Infinity) - (b.refused.needed_s ?? Infinity))[0];
-  const empty = refused ? `Not yet: ${lacking(refused.refused)}.` : "Nothing of this node’s clock is stored.";
+  const needed_s = refused?.refused.needed_s ?? null;
+  const empty = needed_s !== null ? `Not yet: needs ${span(needed_s)} more.` : refused ? `None: ${refused.refused.reason}.` : "Nothing of this node’s clock is stored.";
   for (const kind of Object.keys(KINDS)) drawKind(kind, records, node, records.every((one) => one.refused) ? empty : "Too few measurements of this for any span yet.");
 }
 

@@ -58,7 +58,7 @@ _ENDS = {
 # Half of the least step that the agent tells: W − S that its own rate does not explain.
 _UNEXPLAINED_S = 5e-6
 # Of a bound so much wider than most (right after a start) the middle is no reading.
-_TOO_WIDE = 10.0
+_TOO_WIDE = 4.0
 # No oscillator is worse (``max_drift_ppm``): what moves UTC − S by more is no drift.
 _WORST_RATE = 500e-6
 
