@@ -131,6 +131,7 @@ class Bounds:
                 "lower_seconds": lower,
                 "upper_seconds": upper,
                 "half_width_seconds": (upper - lower) / 2,
+                "wall_minus_steady_seconds": d_ns / NS,
             }
         return Observation("truechimer_bound", now_ns, fields)
 
