@@ -3,26 +3,19 @@
 import mmap
 import os
 import struct
-import subprocess
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from lab.harness.compiling import compile_c
+
 SOURCE = Path(__file__).with_name("shiftclock.c")
-FLAGS = ("-std=gnu11", "-O2", "-Wall", "-Wextra", "-fvisibility=hidden", "-fPIC", "-shared")
+FLAGS = ("-fvisibility=hidden", "-fPIC", "-shared")
 
 
 def build_shiftclock(directory: Path) -> Path:
     """Compile the preload into `directory` with gcc and return the library's path."""
-    library = directory / "shiftclock.so"
-    done = subprocess.run(
-        ["gcc", *FLAGS, "-o", str(library), str(SOURCE)],
-        capture_output=True,
-        text=True,
-    )
-    if done.returncode != 0:
-        raise RuntimeError(f"gcc {SOURCE.name}: {done.stderr}")
-    return library
+    return compile_c(SOURCE, directory / "shiftclock.so", *FLAGS)
 
 
 class ShiftedClock:
