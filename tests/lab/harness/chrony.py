@@ -67,10 +67,22 @@ class _Chronyd:
 
 
 class ChronyServer(_Chronyd):
-    """An NTP server of stratum 1 on `host`, telling the kernel's time until told otherwise."""
+    """An NTP server of stratum 1 on `host`, telling the kernel's time until told otherwise.
 
-    def __init__(self, host: Host, name: str = "", *, port: int = 123, stratum: int = 1) -> None:
-        super().__init__(host, name or host.name, [f"local stratum {stratum}", "allow all", f"port {port}"])
+    Servers with the `env` of one ShiftedClock tell its W: their time steps together, at one instant.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        name: str = "",
+        *,
+        port: int = 123,
+        stratum: int = 1,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        lines = [f"local stratum {stratum}", "allow all", f"port {port}"]
+        super().__init__(host, name or host.name, lines, env)
         self.address = host.address
         self.port = port
         try:
