@@ -109,9 +109,7 @@ def test_a_slew_takes_monotonic_and_boottime_along(clock: ShiftedClock, watch: W
     assert 0 < (middle["mono-raw"] - before["mono-raw"]) / gained_ns < 1
     assert clock.shift_ns == gained_ns
     lines = watch.lines()
-    assert all(
-        sooner[at] <= later[at] for sooner, later in zip(lines, lines[1:], strict=False) for at in range(4)
-    )
+    assert all(sooner[at] <= later[at] for sooner, later in pairwise(lines) for at in range(4))
 
 
 def test_a_drifting_oscillator_takes_all_clocks_along(clock: ShiftedClock) -> None:
