@@ -13,6 +13,9 @@ from typing import Self
 from lab.harness.network import Host
 from lab.harness.ntp import ntp_exchange
 
+# The column of a line of measurements.log that holds the offset.
+MEASURED_OFFSET = 11
+
 
 class _Chronyd:
     """A chronyd with folder, command socket and pid file of its own.
@@ -109,15 +112,28 @@ class ChronyServer(_Chronyd):
 
 
 class ChronyClient(_Chronyd):
-    """A chronyd that follows `servers` (IPv4: ADDRESS or ADDRESS:PORT) on a virtual clock of its own."""
+    """A chronyd that follows `servers` (IPv4: ADDRESS or ADDRESS:PORT) on a virtual clock of its own.
+
+    With a folder for its log of measurements it asks 32 times a second.
+    """
 
     def __init__(
-        self, host: Host, servers: Sequence[str], *, name: str = "", env: Mapping[str, str] | None = None
+        self,
+        host: Host,
+        servers: Sequence[str],
+        *,
+        name: str = "",
+        env: Mapping[str, str] | None = None,
+        log_measurements: Path | None = None,
     ) -> None:
-        lines = ["port 0"]
+        lines, polls = ["port 0"], "minpoll 0 maxpoll 2"
+        self._measurements = None if log_measurements is None else log_measurements / "measurements.log"
+        if log_measurements is not None:
+            lines += [f"logdir {log_measurements}", "log rawmeasurements"]
+            polls = "minpoll -5 maxpoll -5"
         for server in servers:
             address, _, port = server.partition(":")
-            lines.append(f"server {address} port {port or 123} iburst minpoll 0 maxpoll 2")
+            lines.append(f"server {address} port {port or 123} iburst {polls}")
         super().__init__(host, name or f"{host.name}-client", lines, env)
 
     def wait_synchronised(self, timeout_s: float = 60.0) -> None:
@@ -139,3 +155,14 @@ class ChronyClient(_Chronyd):
     def sources(self) -> list[list[str]]:
         """The fields of each line of `chronyc -c sources`."""
         return [line.split(",") for line in self.chronyc("sources").splitlines()]
+
+    def measured_offsets(self) -> list[float]:
+        """Each measurement's offset in seconds, against its own virtual clock (chrony.conf(5), log)."""
+        if self._measurements is None:
+            raise ValueError(f"chronyd {self.name} logs no measurements")
+        lines = [line.split() for line in self._measurements.read_text().splitlines()]
+        return [
+            float(fields[MEASURED_OFFSET])
+            for fields in lines
+            if len(fields) > MEASURED_OFFSET and fields[0][0].isdigit()
+        ]
