@@ -83,7 +83,7 @@ class Source:
         self.reason = ServerReason.UNREACHABLE
 
     def heard(self, exchange: Exchange) -> None:
-        """Note a reply, whatever becomes of its sample; the ``best`` of a burst is that of the least delay."""
+        """Note a reply, whatever becomes of its sample; a burst's ``best`` is that of the least delay."""
         best = self.best
         if (
             best is None
