@@ -148,6 +148,8 @@ class Cell:
             self._look()
             looks += 1
             pause.wait(LOOK_EVERY_S)
+        if self._beside.process.exit_code is not None:
+            self.tally.findings.append(f"the chronyd beside ended: {self._beside.process.log_text()[-500:]}")
         anchor_ns = self._segment.read().anchor_ns
         self._agent.stop()
         if self._store.refused:
@@ -164,12 +166,15 @@ class Cell:
             self._judge.look(interval, self._clocks.last, self._clocks.true_ns)
 
     def _tracking_width_s(self) -> float | None:
-        """ClockBound's formula on the chronyd beside: 2 · (|offset| + root dispersion + root delay / 2)."""
-        fields = self._beside.tracking()
-        if fields[-1] == "Not synchronised":
+        """ClockBound's formula on the chronyd beside, 2 · (|offset| + root dispersion + root delay / 2).
+
+        Without the offset: under -x it may not set W right, and its interval would be wide for that alone.
+        """
+        fields = self._beside.chronyc("tracking", check=False).strip().split(",")
+        if fields[-1] in ("", "Not synchronised"):
             return None
-        offset_s, root_delay_s, root_dispersion_s = (float(fields[at]) for at in (4, 10, 11))
-        return 2 * (abs(offset_s) + root_dispersion_s + root_delay_s / 2)
+        root_delay_s, root_dispersion_s = float(fields[10]), float(fields[11])
+        return 2 * (root_dispersion_s + root_delay_s / 2)
 
     def _do(self, event: Event) -> None:
         self.tally.acts[event.act.name.lower()] += 1

@@ -31,12 +31,11 @@ def campaign(seed: int, *, cells: int = 16, seconds: float = 90.0, at_once: int 
 def _cell(seed: int, number: int, seconds: float) -> Tally:
     with tempfile.TemporaryDirectory(prefix="tc-cell-") as folder:
         command = [sys.executable, "-m", "lab.campaign", str(seed), str(number), str(seconds), folder]
-        done = subprocess.run(
-            command,
-            env={**os.environ, "PYTHONPATH": str(TESTS)},
-            capture_output=True,
-            timeout=seconds + SETUP_S,
-        )
+        env = {**os.environ, "PYTHONPATH": str(TESTS)}
+        try:
+            done = subprocess.run(command, env=env, capture_output=True, timeout=seconds + SETUP_S)
+        except subprocess.TimeoutExpired as error:
+            return Tally(cells=1, findings=[f"cell {number} of seed {seed}: {error}"])
     if done.returncode != 0:
         words = done.stderr.decode(errors="replace")[-4000:]
         return Tally(
@@ -59,7 +58,7 @@ def report(tally: Tally, seed: int) -> Iterator[str]:
     if tally.widths:
         yield f"median width {statistics.median(tally.widths) * 1e6:.0f} µs"
     for what, pairs in (
-        ("ClockBound's formula on the chronyd beside", tally.beside),
+        ("ClockBound's formula on the chronyd beside, without W's own offset", tally.beside),
         ("the last exchange alone, aged by 500 ppm", tally.alone),
     ):
         if pairs:
