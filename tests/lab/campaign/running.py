@@ -35,7 +35,7 @@ def _cell(seed: int, number: int, seconds: float) -> Tally:
         try:
             done = subprocess.run(command, env=env, capture_output=True, timeout=seconds + SETUP_S)
         except subprocess.TimeoutExpired as error:
-            return Tally(cells=1, findings=[f"cell {number} of seed {seed}: {error}"])
+            return Tally(cells=1, findings=[f"cell {number}: {error}"])
     if done.returncode != 0:
         words = done.stderr.decode(errors="replace")[-4000:]
         return Tally(
