@@ -8,6 +8,7 @@ or routes.
 from lab.harness.chrony import ChronyClient, ChronyServer
 from lab.harness.clocks import monotonic_s, wait_until, wall_ns
 from lab.harness.delays import Constant, LogNormal, Normal, Pareto, Trace
+from lab.harness.leapserver import LeapServer
 from lab.harness.link import Conditions, Counters, Direction, Link
 from lab.harness.load import CpuLoad
 from lab.harness.network import Host, Network, Response, free_port, this_machine
@@ -30,6 +31,7 @@ __all__ = [
     "CpuLoad",
     "Direction",
     "Host",
+    "LeapServer",
     "Link",
     "LogNormal",
     "Network",

@@ -17,7 +17,7 @@ from lab.harness.ntp import ntp_exchange
 MEASURED_OFFSET = 11
 
 
-class _Chronyd:
+class Chronyd:
     """A chronyd with folder, command socket and pid file of its own.
 
     chronyd refuses command sockets in a folder that others can enter, and a socket's path may have 107 bytes
@@ -69,7 +69,7 @@ class _Chronyd:
         self.close()
 
 
-class ChronyServer(_Chronyd):
+class ChronyServer(Chronyd):
     """An NTP server of stratum 1 on `host`, telling the kernel's time until told otherwise.
 
     Servers with the `env` of one ShiftedClock tell its W: their time steps together, at one instant.
@@ -111,7 +111,7 @@ class ChronyServer(_Chronyd):
         self.chronyc("makestep", check=False)
 
 
-class ChronyClient(_Chronyd):
+class ChronyClient(Chronyd):
     """A chronyd that follows `servers` (IPv4: ADDRESS or ADDRESS:PORT) on a virtual clock of its own.
 
     With a folder for its log of measurements it asks 32 times a second.
