@@ -150,7 +150,7 @@ class _Conversation:
             _, control, _, _ = self._sock.recvmsg(0, _CONTROL_ROOM, socket.MSG_ERRQUEUE)
         except OSError:
             return
-        self._transmit_wall_ns = _stamp(control, SO_TIMESTAMPING)
+        self._transmit_wall_ns = _stamp(control, SO_TIMESTAMPING) or self._transmit_wall_ns
 
 
 def _set_done(future: asyncio.Future[None]) -> None:
