@@ -8,6 +8,7 @@ from agent.simulation import S0, Server, Simulation, exchange
 from truechimer.samples import BoundReason, BoundStatus, NtpOutcome, ServerReason, ServerVerdict
 from truechimer_agent.bounds.estimator import Action, Estimator
 from truechimer_agent.bounds.intervals import Drift, largest_minority
+from truechimer_agent.bounds.source import Source
 from truechimer_agent.ntp.exchange import Failure
 
 SECOND = 10**9
@@ -374,3 +375,18 @@ def test_a_configured_tolerance_of_zero_needs_everybody():
     _answer(estimator, "a", 0)
     _answer(estimator, "b", 0)
     assert _answer(estimator, "c", SECOND).reason is BoundReason.NO_MAJORITY
+
+
+def test_the_best_reply_of_a_burst_is_that_of_the_least_delay():
+    """It is shown for the server; a second later another burst's is."""
+    source = Source("a", 5000)
+    for number, delay_ns in enumerate((500, 200, 900)):
+        sent_ns = S0 + number * 10**7
+        source.heard(exchange(sent_ns, sent_ns + delay_ns, sent_ns, sent_ns))
+    assert source.last.delay_ns == 900
+    assert source.best.delay_ns == 200
+    later_ns = S0 + 2 * SECOND
+    source.heard(exchange(later_ns, later_ns + 700, later_ns, later_ns))
+    assert source.best.delay_ns == 700
+    source.forget()
+    assert source.best is None

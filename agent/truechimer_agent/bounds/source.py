@@ -24,6 +24,8 @@ DEAD_POLLS = 8
 HISTORY_NS = 3_600_000_000_000
 """Older samples are dropped when a new one comes: the wander is assumed over this horizon."""
 _FEW = 5
+_BURST_NS = 1_000_000_000
+"""Replies closer together than this are of one burst."""
 
 NO_SERVICE = {NtpOutcome.REFUSED, NtpOutcome.UNRESOLVED}
 _NO_VOTE = {ServerReason.UNSYNCHRONISED, ServerReason.KISS_DENY, ServerReason.ROOT_DISTANCE_TOO_LARGE}
@@ -65,6 +67,7 @@ class Source:
         self.reach = 0
         self.polls = 0
         self.last: Exchange | None = None
+        self.best: Exchange | None = None
         self.reason = ServerReason.UNREACHABLE
         self._held: deque[Held] = deque(maxlen=KEPT)
         self._proven: tuple[int, Interval] | None = None
@@ -77,11 +80,18 @@ class Source:
         """Begin anew: another epoch of S. That the server contradicted itself is not forgotten."""
         self._held.clear()
         self._proven = None
-        self.last = None
+        self.last = self.best = None
         self.reason = ServerReason.UNREACHABLE
 
     def heard(self, exchange: Exchange) -> None:
-        """Note a reply, whatever becomes of its sample."""
+        """Note a reply, whatever becomes of its sample; a burst's ``best`` is that of the least delay."""
+        best = self.best
+        if (
+            best is None
+            or exchange.received_ns - best.received_ns > _BURST_NS
+            or exchange.delay_ns <= best.delay_ns
+        ):
+            self.best = exchange
         self.last = exchange
         self.reason = ServerReason.NONE
 

@@ -21,8 +21,9 @@ from truechimer_agent.bounds.intervals import PPB
 from truechimer_agent.collectors.bound import Bounds
 from truechimer_agent.collectors.ntp import LOSSES_THAT_END_A_BURST
 from truechimer_agent.hostclock import HostClock
-from truechimer_agent.ntp.exchange import Exchange, Failure, Request, arrival_ns, judge
+from truechimer_agent.ntp.exchange import Exchange, Failure, Request, judge
 from truechimer_agent.ntp.plan import OWN_GAP_S, START_BURST
+from truechimer_agent.ntp.times import times_of
 from truechimer_agent.wallwatch import WallWatch
 
 if TYPE_CHECKING:
@@ -277,8 +278,8 @@ class Run:
     ) -> None:
         after = self._clocks.read()
         kernel_ns = self._host.wall_ns(arrived_at_ns) if self._scenario.kernel_stamps else None
-        received_ns = arrival_ns(self._clock.steady(), before, after, request.sent_ns, kernel_ns)
-        outcome = judge(data, request, received_ns)
+        times = times_of(self._clock.steady(), (before, after), request.sent_ns, None, kernel_ns)
+        outcome = judge(data, request, times)
         if self._clock.steady().epoch != epoch:
             outcome = Failure(NtpOutcome.LOST, ServerReason.STALE)
         if isinstance(outcome, Exchange):
