@@ -30,13 +30,13 @@ class _Chronyd:
         host.cleanups.callback(self._folder.cleanup)
         directory = Path(self._folder.name)
         directory.chmod(0o750)
-        self._socket = directory / "sock"
+        self.socket = directory / "sock"
         configuration = directory / "chrony.conf"
         configuration.write_text(
             "\n".join(
                 [
                     *lines,
-                    f"bindcmdaddress {self._socket}",
+                    f"bindcmdaddress {self.socket}",
                     "cmdport 0",
                     f"pidfile {directory / 'pid'}",
                     "",
@@ -49,7 +49,7 @@ class _Chronyd:
 
     def chronyc(self, *command: str, check: bool = True) -> str:
         """Run a chronyc command on it and return its output, comma-separated where it is a report."""
-        result = self.host.run("chronyc", "-n", "-c", "-h", str(self._socket), *command, check=check)
+        result = self.host.run("chronyc", "-n", "-c", "-h", str(self.socket), *command, check=check)
         return result.stdout
 
     def close(self) -> None:
@@ -111,7 +111,7 @@ class ChronyClient(_Chronyd):
     def wait_synchronised(self, timeout_s: float = 60.0) -> None:
         """Wait until it has selected a source (or raise TimeoutError with its log)."""
         self.process.wait_ready(
-            lambda: self._socket.exists() and self._leap() in {"Normal", "Insert second", "Delete second"},
+            lambda: self.socket.exists() and self._leap() in {"Normal", "Insert second", "Delete second"},
             f"chronyd {self.name} to synchronise",
             timeout_s=timeout_s,
         )
