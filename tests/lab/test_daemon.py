@@ -5,9 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lab.harness import ChronyClient, Network, ShiftedClock, truechimer, wait_until
+from lab.harness import ChronyClient, ChronyServer, Network, ShiftedClock, truechimer, wait_until
 from lab.harness.clocks import monotonic_s
 from lab.harness.fleet import ANALYZER_PORT, Fleet, agent_toml
+
+from truechimer.samples import Leap
+from truechimer_agent.timedaemons import chrony
 
 pytestmark = pytest.mark.lab
 
@@ -72,6 +75,23 @@ def test_a_chronyd_that_is_37_ms_off_is_found_within_a_minute(network: Network, 
             ).stdout
             print(table)
             assert "daemon_disagrees" in table
+
+
+def test_a_user_without_privileges_may_ask_chronyd(network: Network, tmp_path: Path) -> None:
+    """As the agent's own user does: chronyc's own choice is port 323 of loopback, open for both reports."""
+    server = ChronyServer(network.host("ntp"))
+    host = network.host("node")
+    asking = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs")
+    report = ("chronyc", "-n", "-c", "-m", "tracking", "sources")
+    with server, ChronyClient(host, [server.address], command_port=323) as chronyd:
+        chronyd.wait_synchronised()
+        said = host.run(*asking, *report).stdout
+        believed = chrony.parse(said)
+        assert (believed.leap, believed.stratum, believed.reachable_sources) == (Leap.NONE, 2, 1)
+        refused = host.run(
+            *asking, "chronyc", "-n", "-c", "-m", "-h", str(chronyd.socket), "tracking", check=False
+        )
+        assert refused.exit_code != 0, "the socket's folder is for root alone"
 
 
 def test_a_step_that_the_daemon_mends_is_no_disagreement(

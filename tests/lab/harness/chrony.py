@@ -22,7 +22,12 @@ class _Chronyd:
     """
 
     def __init__(
-        self, host: Host, name: str, lines: Sequence[str], env: Mapping[str, str] | None = None
+        self,
+        host: Host,
+        name: str,
+        lines: Sequence[str],
+        env: Mapping[str, str] | None = None,
+        command_port: int = 0,
     ) -> None:
         self.host = host
         self.name = name
@@ -37,7 +42,7 @@ class _Chronyd:
                 [
                     *lines,
                     f"bindcmdaddress {self.socket}",
-                    "cmdport 0",
+                    f"cmdport {command_port}",
                     f"pidfile {directory / 'pid'}",
                     "",
                 ]
@@ -97,16 +102,25 @@ class ChronyServer(_Chronyd):
 
 
 class ChronyClient(_Chronyd):
-    """A chronyd that follows `servers` (IPv4: ADDRESS or ADDRESS:PORT) on a virtual clock of its own."""
+    """A chronyd that follows `servers` (IPv4: ADDRESS or ADDRESS:PORT) on a virtual clock of its own.
+
+    `command_port` 323 lets every user of the host ask it, as a chronyd that is installed does.
+    """
 
     def __init__(
-        self, host: Host, servers: Sequence[str], *, name: str = "", env: Mapping[str, str] | None = None
+        self,
+        host: Host,
+        servers: Sequence[str],
+        *,
+        name: str = "",
+        env: Mapping[str, str] | None = None,
+        command_port: int = 0,
     ) -> None:
         lines = ["port 0"]
         for server in servers:
             address, _, port = server.partition(":")
             lines.append(f"server {address} port {port or 123} iburst minpoll 0 maxpoll 2")
-        super().__init__(host, name or f"{host.name}-client", lines, env)
+        super().__init__(host, name or f"{host.name}-client", lines, env, command_port)
 
     def wait_synchronised(self, timeout_s: float = 60.0) -> None:
         """Wait until it has selected a source (or raise TimeoutError with its log)."""
