@@ -121,6 +121,12 @@ def test_ntpd_words_that_cannot_be(text, associations):
         ntpd.parse(text, associations)
 
 
+def test_no_text_takes_ntpds_parser_long():
+    """Blanks in plenty, then no end to the variable: one look at each character, not one at each pair."""
+    with pytest.raises(DecodeError):
+        ntpd.parse("leap=" + " " * 60_000 + '"', b"")
+
+
 def test_a_request_is_twelve_bytes_of_mode_6():
     assert request(Operation.READ_VARIABLES, 7) == b"\x16\x02\x00\x07" + bytes(8)
 
