@@ -26,7 +26,7 @@ LOOPBACK = ("127.0.0.1", 123)
 TIMEOUT_S = 1.0
 MS_PER_S = 1000.0
 _DATAGRAM_BYTES = 2048
-_VARIABLE = re.compile(r'\s*([A-Za-z_][\w.]*)\s*=\s*("[^"]*"\s*|[^,"]*)(?:,|\Z)')
+_VARIABLE = re.compile(r'\s*([A-Za-z_][\w.]*)\s*=(\s*"[^"]*"\s*|[^,"]*)(?:,|\Z)')
 _ASSOCIATION_BYTES = 4
 _REACHED = 0x1000
 """The bit of a peer's status word that says it is reachable (RFC 9327, 3.2)."""
