@@ -8,7 +8,8 @@ import numpy as np
 
 from truechimer.config.model import LimitsConfig
 from truechimer.errors import NotEnough, UserError
-from truechimer_analyzer import clockhistory, clocks, nodeclock, pauses, rtt, timeouts
+from truechimer.samples import Flag
+from truechimer_analyzer import clockhistory, clocks, nodeclock, pauses, rtt, timedaemon, timeouts
 from truechimer_analyzer.report import render
 from truechimer_analyzer.stability import nodes as stability
 from truechimer_analyzer.stability import series
@@ -172,11 +173,33 @@ def _clocks(reader: _Reader, question: Question, limits: LimitsConfig) -> dict[s
             limits,
             points=HISTORY_POINTS if question.node is not None else 0,
         )
+    nodes = _with_daemons(reader, nodes)
     return {
         "limits": {"max_offset_s": limits.max_offset_s, "max_frequency_ppm": limits.max_frequency_ppm},
         "nodes": [node.document() for node in nodes],
         "summary": clocks.summary(nodes),
     }
+
+
+def _with_daemons(reader: _Reader, nodes: list[nodeclock.NodeClock]) -> list[nodeclock.NodeClock]:
+    """The nodes with their own time daemons held against what is proven of them."""
+    window = reader.question.window
+    since_ns = window.as_of_ns - round(timedaemon.READ_S * NS)
+    daemons = reader.rows("truechimer_daemon", timedaemon.FIELDS, since_ns=since_ns)
+    if not len(daemons.time_ns):
+        return nodes
+    bounds = reader.rows("truechimer_bound", timedaemon.BOUND_FIELDS, since_ns=since_ns)
+    nodes = timedaemon.told(nodes, daemons, bounds, window.as_of_ns, live=window.open)
+    disagreeing = sorted(
+        {node.key[1] for node in nodes if any(raised.flag is Flag.DAEMON_DISAGREES for raised in node.flags)}
+    )
+    if not disagreeing:
+        return nodes
+    return timedaemon.dated(
+        nodes,
+        reader.rows("truechimer_daemon", timedaemon.FIELDS, nodes=disagreeing),
+        reader.rows("truechimer_bound", timedaemon.BOUND_FIELDS, nodes=disagreeing),
+    )
 
 
 def _rtt(reader: _Reader, question: Question, limits: LimitsConfig) -> dict[str, object]:  # noqa: ARG001

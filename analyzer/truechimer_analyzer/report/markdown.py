@@ -142,9 +142,14 @@ def _evidence(evidence: Mapping[str, Any]) -> str:
     return "; ".join(f"{key} {_value(key, value)}" for key, value in plain.items())
 
 
+_SIGNED = frozenset(
+    {"size_s", "lower_s", "upper_s", "daemon_s", "daemon_lower_s", "daemon_upper_s", "apart_s"}
+)
+
+
 def _value(key: str, value: object) -> str:
     if key.endswith("_s") and isinstance(value, (int, float)):
-        return signed(value) if key in {"size_s", "lower_s", "upper_s"} else length(value)
+        return signed(value) if key in _SIGNED else length(value)
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 

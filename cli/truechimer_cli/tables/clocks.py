@@ -31,6 +31,10 @@ def tables(document: dict[str, Any]) -> list[RenderableType]:
     if flags:
         rows = [_flag(node, flag) for node, flag in flags]
         parts += ["", table("Flags", ("node", "flag", "since", "evidence"), rows)]
+    daemons = [(node, node["daemon"]) for node in nodes if node.get("daemon")]
+    if daemons:
+        columns = ("node", "daemon", "agrees", ">at least", ">at most", ">stratum", ">sources", "leap")
+        parts += ["", table("Time daemons: UTC − wall", columns, [_daemon(*each) for each in daemons])]
     servers = [(node, server) for node in nodes for server in node.get("servers") or []]
     if servers:
         rows = [_server(node, server) for node, server in servers]
@@ -59,7 +63,7 @@ def _row(node: dict[str, Any], *, clusters: bool) -> list[RenderableType]:
 
 def _flag(node: dict[str, Any], flag: dict[str, Any]) -> list[RenderableType]:
     evidence = flag.get("evidence") or {}
-    said = ", ".join(f"{name} {evidence_value(name, value)}" for name, value in evidence.items())
+    said = _EVIDENCE.get(str(flag.get("flag")), _said)(evidence)
     return [
         Text(text(node.get("node"))),
         Text(text(flag.get("flag")), style=BAD),
@@ -68,11 +72,49 @@ def _flag(node: dict[str, Any], flag: dict[str, Any]) -> list[RenderableType]:
     ]
 
 
+def _said(evidence: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {evidence_value(name, value)}" for name, value in evidence.items())
+
+
+def _disagreement(evidence: dict[str, Any]) -> str:
+    """Both figures of a daemon that disagrees, and what it stands on."""
+
+    def about(least: str, most: str) -> str:
+        lower, upper = evidence.get(least), evidence.get(most)
+        if lower is None or upper is None:
+            return UNKNOWN
+        return f"{seconds((lower + upper) / 2, signed=True)} ± {seconds((upper - lower) / 2)}"
+
+    return (
+        f"{text(evidence.get('daemon'))} believes {about('daemon_lower_s', 'daemon_upper_s')}, "
+        f"proven is {about('lower_s', 'upper_s')}; its stratum {text(evidence.get('stratum'))}, "
+        f"sources that it reaches {text(evidence.get('reachable_sources'))}"
+    )
+
+
+_EVIDENCE = {"daemon_disagrees": _disagreement}
+
+
 def evidence_value(name: str, value: object) -> str:
     """A piece of evidence: seconds by the ending of its name."""
     if name.endswith("_s") and isinstance(value, int | float):
         return seconds(float(value), signed=True)
     return text(value)
+
+
+def _daemon(node: dict[str, Any], daemon: dict[str, Any]) -> list[RenderableType]:
+    agrees = daemon.get("agrees")
+    said, style = (UNKNOWN, QUIET) if agrees is None else ("yes", GOOD) if agrees else ("no", BAD)
+    return [
+        Text(text(node.get("node"))),
+        Text(text(daemon.get("name"))),
+        Text(said, style=style),
+        seconds(daemon.get("lower_s"), signed=True),
+        seconds(daemon.get("upper_s"), signed=True),
+        text(daemon.get("stratum")),
+        text(daemon.get("reachable_sources")),
+        Text(text(daemon.get("leap"))),
+    ]
 
 
 def _server(node: dict[str, Any], server: dict[str, Any]) -> list[RenderableType]:

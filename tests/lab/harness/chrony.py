@@ -25,7 +25,12 @@ class Chronyd:
     """
 
     def __init__(
-        self, host: Host, name: str, lines: Sequence[str], env: Mapping[str, str] | None = None
+        self,
+        host: Host,
+        name: str,
+        lines: Sequence[str],
+        env: Mapping[str, str] | None = None,
+        command_port: int = 0,
     ) -> None:
         self.host = host
         self.name = name
@@ -33,14 +38,14 @@ class Chronyd:
         host.cleanups.callback(self._folder.cleanup)
         directory = Path(self._folder.name)
         directory.chmod(0o750)
-        self._socket = directory / "sock"
+        self.socket = directory / "sock"
         configuration = directory / "chrony.conf"
         configuration.write_text(
             "\n".join(
                 [
                     *lines,
-                    f"bindcmdaddress {self._socket}",
-                    "cmdport 0",
+                    f"bindcmdaddress {self.socket}",
+                    f"cmdport {command_port}",
                     f"pidfile {directory / 'pid'}",
                     "",
                 ]
@@ -52,7 +57,7 @@ class Chronyd:
 
     def chronyc(self, *command: str, check: bool = True) -> str:
         """Run a chronyc command on it and return its output, comma-separated where it is a report."""
-        result = self.host.run("chronyc", "-n", "-c", "-h", str(self._socket), *command, check=check)
+        result = self.host.run("chronyc", "-n", "-c", "-h", str(self.socket), *command, check=check)
         return result.stdout
 
     def close(self) -> None:
@@ -114,7 +119,8 @@ class ChronyServer(Chronyd):
 class ChronyClient(Chronyd):
     """A chronyd that follows `servers` (IPv4: ADDRESS or ADDRESS:PORT) on a virtual clock of its own.
 
-    With a folder for its log of measurements it asks 32 times a second.
+    With a folder for its log of measurements it asks 32 times a second. `command_port` 323 lets every
+    user of the host ask it, as a chronyd that is installed does.
     """
 
     def __init__(
@@ -125,6 +131,7 @@ class ChronyClient(Chronyd):
         name: str = "",
         env: Mapping[str, str] | None = None,
         log_measurements: Path | None = None,
+        command_port: int = 0,
     ) -> None:
         lines, polls = ["port 0"], "minpoll 0 maxpoll 2"
         self._measurements = None if log_measurements is None else log_measurements / "measurements.log"
@@ -134,12 +141,12 @@ class ChronyClient(Chronyd):
         for server in servers:
             address, _, port = server.partition(":")
             lines.append(f"server {address} port {port or 123} iburst {polls}")
-        super().__init__(host, name or f"{host.name}-client", lines, env)
+        super().__init__(host, name or f"{host.name}-client", lines, env, command_port)
 
     def wait_synchronised(self, timeout_s: float = 60.0) -> None:
         """Wait until it has selected a source (or raise TimeoutError with its log)."""
         self.process.wait_ready(
-            lambda: self._socket.exists() and self._leap() in {"Normal", "Insert second", "Delete second"},
+            lambda: self.socket.exists() and self._leap() in {"Normal", "Insert second", "Delete second"},
             f"chronyd {self.name} to synchronise",
             timeout_s=timeout_s,
         )
