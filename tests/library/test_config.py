@@ -131,7 +131,7 @@ def test_the_contracts_analyzer_file_loads():
 def test_chronyds_command_socket_is_a_path_or_a_host():
     assert parse_agent("").config.daemon.chrony is None
     assert parse_agent('[daemon]\nchrony = "/run/c/sock"').config.daemon.chrony == "/run/c/sock"
-    with pytest.raises(ConfigError, match="daemon.chrony"):
+    with pytest.raises(ConfigError, match=r"daemon\.chrony"):
         parse_agent('[daemon]\nchrony = ""')
 
 
