@@ -92,7 +92,7 @@ def test_the_agent_may_read_adjtimex_and_set_no_clock():
 
 
 def test_the_agent_may_ask_the_time_daemon():
-    """chronyc and control messages to ntpd need IP on loopback, busctl a Unix socket, both commands a child."""
+    """Control messages need IP on loopback, busctl a Unix socket, chronyc and busctl a child."""
     agent = keys("truechimer-agent.service")
     assert {"AF_INET", "AF_INET6", "AF_UNIX"} <= set(agent["RestrictAddressFamilies"][0].split())
     assert agent["SystemCallFilter"][0] == "@system-service"
