@@ -1,13 +1,17 @@
 """Does every interval contain the truth? A campaign against hosts, networks and servers of known truth.
 
 Usage: python bench/coverage.py [--exchanges 1000000] [--seed N] [--kind KIND]
+       python bench/coverage.py --lab [--cells 16] [--seconds 90] [--seed N]   (as root in the lab)
 
-Simulated scenarios, drawn from the seed, of everything that the assumptions allow at once: 1 to 7 servers,
+Simulated scenarios, drawn from the seed, of all that the assumptions allow at once: 1 to 7 servers,
 the tolerated number lying by 1 ms to 1 h or drifting up to 500 ppm, contradicting themselves, smearing or
 lying of leap seconds; delays as asymmetric as 50:1, losses to 30 %; steps of the wall clock, slews of 500 ppm
 and of 8 %; suspends, pauses without a trace, leap seconds; an oscillator that wanders by ±2 ppm a day and
 ±1 ppm in 10 min; 0.1 % bad stamps. What runs is the agent's own estimator, clock watch and publisher, and the
 library's reader. The exit code is 1 when an interval misses the truth although the assumptions hold.
+
+With --lab: agents among real chronyd servers at the ends of links of known delays and losses, on hosts whose
+clocks a preload steps, slews, lets sleep and stand still (tests/lab/campaign).
 """
 
 from __future__ import annotations
@@ -39,12 +43,26 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**9))
     parser.add_argument("--kind", choices=KINDS, help="one kind of scenario only")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--lab", action="store_true", help="real servers and agents instead of a simulation")
+    parser.add_argument("--cells", type=int, default=16)
+    parser.add_argument("--seconds", type=float, default=90.0)
     options = parser.parse_args()
+    if options.lab:
+        return in_the_lab(options.seed, options.cells, options.seconds)
     print(f"seed {options.seed}, {options.jobs} processes", flush=True)
     began_s = time.perf_counter()
     tallies = simulate(options.seed, options.exchanges, options.kind, options.jobs)
     report(tallies, time.perf_counter() - began_s)
     return 1 if any(tally.misses[classes.MISSED] for tally in tallies.values()) else 0
+
+
+def in_the_lab(seed: int, cells: int, seconds: float) -> int:
+    """The campaign among real servers; 1 when an interval misses or a cell broke."""
+    from lab.campaign import running
+
+    tally = running.campaign(seed, cells=cells, seconds=seconds)
+    print("\n".join(running.report(tally, seed)))
+    return 1 if tally.misses[running.MISSED] or tally.findings else 0
 
 
 def simulate(seed: int, exchanges: int, kind: str | None, jobs: int) -> dict[str, Tally]:

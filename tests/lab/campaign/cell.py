@@ -21,10 +21,13 @@ from lab.harness import (
 )
 
 from truechimer.clock import Clock, NoBound
-from truechimer.errors import TruechimerError
+from truechimer.errors import DecodeError, TruechimerError
 from truechimer.readings import Reading, SystemClocks
+from truechimer.samples import Leap
 from truechimer.segment import SegmentReader
+from truechimer_agent.timedaemons.chrony import parse
 
+INTERVAL_S = 2.0
 LOOK_EVERY_S = 0.02
 LOOKS_PER_TRACKING = 50
 CONFIGURATION = """\
@@ -34,7 +37,7 @@ state_dir = "{folder}/state"
 runtime_dir = "{folder}/run"
 [ntp]
 servers = [{servers}]
-interval_s = 0.5
+interval_s = {interval_s}
 burst = 4
 timeout_s = 1.0
 [[sink]]
@@ -112,6 +115,7 @@ class Cell:
         config.write_text(
             CONFIGURATION.format(
                 folder=folder,
+                interval_s=INTERVAL_S,
                 servers=", ".join(f'"{address}"' for address in addresses),
                 store=self._store.url,
             )
@@ -144,7 +148,7 @@ class Cell:
             while due and due[0].at_s <= at_s:
                 self._do(due.pop(0))
             if looks % LOOKS_PER_TRACKING == 0:
-                self._judge.tracking_width_s = self._tracking_width_s()
+                self._ask_beside()
             self._look()
             looks += 1
             pause.wait(LOOK_EVERY_S)
@@ -165,16 +169,24 @@ class Cell:
         else:
             self._judge.look(interval, self._clocks.last, self._clocks.true_ns)
 
-    def _tracking_width_s(self) -> float | None:
-        """ClockBound's formula on the chronyd beside, 2 · (|offset| + root dispersion + root delay / 2).
+    def _ask_beside(self) -> None:
+        """ClockBound's formula on the chronyd beside, ± (|offset| + root dispersion + root delay / 2).
 
-        Without the offset: under -x it may not set W right, and its interval would be wide for that alone.
+        Its width is taken without the offset: under -x chronyd may not set W right, and its interval would
+        be wide for that alone. Whether it holds the truth is asked of the same interval around that offset.
         """
-        fields = self._beside.chronyc("tracking", check=False).strip().split(",")
-        if fields[-1] in ("", "Not synchronised"):
-            return None
-        root_delay_s, root_dispersion_s = float(fields[10]), float(fields[11])
-        return 2 * (root_dispersion_s + root_delay_s / 2)
+        try:
+            believed = parse(self._beside.chronyc("tracking", check=False))
+        except DecodeError:
+            believed = None
+        self._clocks.read()
+        judge, judge.tracking_width_s = self._judge, None
+        if believed is None or believed.leap is Leap.UNSYNCHRONISED or believed.system_time_s is None:
+            return
+        half_s = (believed.root_dispersion_s or 0.0) + (believed.root_delay_s or 0.0) / 2
+        judge.tracking_width_s = 2 * half_s
+        truth_s = (self._clocks.true_ns - self._clocks.last.wall_ns) / 1e9
+        judge.beside(missed=abs(truth_s - believed.system_time_s) > half_s)
 
     def _do(self, event: Event) -> None:
         self.tally.acts[event.act.name.lower()] += 1

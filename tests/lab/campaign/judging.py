@@ -62,6 +62,11 @@ class Judge:
         if self.tracking_width_s is not None:
             tally.beside.append((width_s, self.tracking_width_s))
 
+    def beside(self, *, missed: bool) -> None:
+        """The chronyd beside was asked, and its interval held against the truth."""
+        self._tally.beside_asked += 1
+        self._tally.beside_missed += missed
+
     def samples(self, samples: Sequence[Sample], anchor_ns: int) -> None:
         """Everything that the agent sent."""
         replies = []

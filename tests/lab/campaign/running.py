@@ -57,19 +57,26 @@ def report(tally: Tally, seed: int) -> Iterator[str]:
     yield f"time with an interval: {share:.1%}; looks without: {_listed(tally.without)}"
     if tally.widths:
         yield f"median width {statistics.median(tally.widths) * 1e6:.0f} µs"
-    for what, pairs in (
-        ("ClockBound's formula on the chronyd beside, without W's own offset", tally.beside),
-        ("the last exchange alone, aged by 500 ppm", tally.alone),
-    ):
-        if pairs:
-            yield _compared(what, pairs)
+    yield from _compared(
+        "(a) ClockBound's formula on the chronyd beside, without W's own offset", tally.beside
+    )
+    yield (
+        f"    that chronyd's interval missed the truth {tally.beside_missed} times of "
+        f"{tally.beside_asked} that it was asked"
+    )
+    yield from _compared("(b) the last exchange alone, aged by 500 ppm", tally.alone)
     yield from tally.findings
 
 
-def _compared(what: str, pairs: Sequence[tuple[float, float]]) -> str:
+def _compared(what: str, pairs: Sequence[tuple[float, float]]) -> Iterator[str]:
+    if not pairs:
+        return
     ours, theirs = (statistics.median(widths) for widths in zip(*pairs, strict=True))
-    ratio = statistics.median(their / our for our, their in pairs)
-    return f"{what}: median {theirs * 1e6:.0f} µs, ours then {ours * 1e6:.0f} µs; median ratio {ratio:.2f}"
+    ratio = statistics.median(our / their for our, their in pairs if their > 0)
+    yield (
+        f"{what}: median {theirs * 1e6:.0f} µs, ours then {ours * 1e6:.0f} µs; "
+        f"ours / theirs: {ours / theirs:.2f} of the medians, {ratio:.2f} in the median"
+    )
 
 
 def _listed(counts: dict[str, int]) -> str:

@@ -21,6 +21,8 @@ class Tally:
     covered: int = 0
     acts: Counter[str] = field(default_factory=Counter)
     without: Counter[str] = field(default_factory=Counter)
+    beside_asked: int = 0
+    beside_missed: int = 0
     widths: list[float] = field(default_factory=list)
     beside: list[tuple[float, float]] = field(default_factory=list)
     alone: list[tuple[float, float]] = field(default_factory=list)
