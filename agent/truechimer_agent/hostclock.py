@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
     from truechimer.readings import Clocks, Reading, SteadyClock
 
+_TIGHT_NS = 2_000
+_TRIES = 50
+
 
 class HostClock:
     """The steady clock of the present epoch, kept in ``path`` so that a restart goes on with it.
@@ -25,6 +28,7 @@ class HostClock:
         self._boot_id = boot_id()
         reading = clocks.read()
         self._steady = open_steady_clock(path, reading, self._boot_id)
+        self._suspended_ns = _least_suspended_ns(clocks, reading)
         self._on_epoch: list[Callable[[], None]] = []
         self._on_step: list[Callable[[], None]] = []
 
@@ -35,6 +39,11 @@ class HostClock:
     def steady_now_ns(self) -> int:
         """S now."""
         return self._steady.at(self.clocks.raw_ns())
+
+    @property
+    def suspended_ns(self) -> int:
+        """What BOOTTIME − MONOTONIC was at least when this epoch began: any excess may be a sleep since."""
+        return self._suspended_ns
 
     def wall_minus_steady_ns(self, reading: Reading) -> int:
         """W − S at a reading."""
@@ -51,6 +60,7 @@ class HostClock:
     def begin_epoch(self) -> None:
         """RAW cannot be trusted across what just happened: what was measured in S is void."""
         self._steady = self._steady.next_epoch()
+        self._suspended_ns = _least_suspended_ns(self.clocks, self.clocks.read())
         for react in self._on_epoch:
             react()
         if self._path is not None:
@@ -60,3 +70,12 @@ class HostClock:
         """W was seen to step: what is published of UTC − W must be said anew."""
         for react in self._on_step:
             react()
+
+
+def _least_suspended_ns(clocks: Clocks, reading: Reading) -> int:
+    """From the tightest of several readings, so that a starved host does not keep a loose one for long."""
+    for _ in range(_TRIES):
+        if reading.width_ns <= _TIGHT_NS:
+            break
+        reading = min(reading, clocks.read(), key=lambda one: one.width_ns)
+    return reading.least_suspended_ns

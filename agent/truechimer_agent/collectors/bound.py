@@ -145,7 +145,7 @@ def published(clock: HostClock, bound: Bound) -> Published:
         upper_ns=bound.interval.upper_ns if bound.interval else 0,
         frequency_lower_ppb=bound.drift.lower_ppb,
         frequency_upper_ppb=bound.drift.upper_ppb,
-        suspended_ns=clock.clocks.read().suspended_ns,
+        suspended_ns=clock.suspended_ns,
         status=bound.status,
         reason=bound.reason,
         leap=bound.leap,
