@@ -105,10 +105,10 @@ class Interval(tuple[int, int, Aging]):
         return self.earliest_ns, self.latest_ns, self.status, self.reason, self.as_of_age_s, self.epoch
 
     def __eq__(self, other: object) -> bool:
-        return self._values() == other._values() if isinstance(other, Interval) else NotImplemented
+        return isinstance(other, Interval) and self._values() == other._values()
 
     def __ne__(self, other: object) -> bool:
-        return self._values() != other._values() if isinstance(other, Interval) else NotImplemented
+        return not self == other
 
     def __hash__(self) -> int:
         return hash(self._values())
