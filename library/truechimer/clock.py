@@ -18,7 +18,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from truechimer.errors import NothingThere, TruechimerError
+from truechimer.errors import NotEnough, NothingThere, TruechimerError
 from truechimer.interval import Aging, Interval
 from truechimer.readings import (
     BOOTTIME,
@@ -63,10 +63,8 @@ class NoBound(TruechimerError):  # noqa: N818 - reads as the statement it is
         self.reason = reason
 
 
-class StillAhead(TruechimerError):  # noqa: N818 - reads as the statement it is
+class StillAhead(NotEnough):
     """The time waited for was not certainly past when the caller's patience ended."""
-
-    exit_code = 4
 
 
 @dataclass(frozen=True, slots=True)
