@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from truechimer.config.model import ClockBoundConfig
 from truechimer_agent.bounds.estimator import Estimator
 from truechimer_agent.collectors.bound import Bounds
+from truechimer_agent.collectors.clockbound import ClockBound
 from truechimer_agent.collectors.icmp import Icmp
 from truechimer_agent.collectors.kernel import Kernel
 from truechimer_agent.collectors.ntp import Ntp
@@ -60,6 +62,9 @@ COLLECTORS: Mapping[str, Callable[[Parts], Collector]] = {
     "ntp": lambda parts: Ntp(parts.clock, parts.emit, parts.config.ntp, parts.plan, parts.estimator),
     "wallclock": lambda parts: Wallclock(parts.clock, parts.emit),
     "bound": lambda parts: Bounds(parts.clock, parts.emit, parts.estimator, parts.segment),
+    "clockbound": lambda parts: ClockBound(
+        parts.clock, parts.estimator, parts.config.clockbound or ClockBoundConfig()
+    ),
     "kernel": Kernel,
     "stalls": lambda parts: Stalls(parts, parts.config.pauses, parts.stall_log),
     "pressure": Pressure,
@@ -93,4 +98,6 @@ def collectors_of(parts: Parts) -> dict[str, Collector]:
     idle = {"tcp", "icmp"} - kinds
     if not parts.plan.servers:
         idle.add("ntp")
+    if parts.config.clockbound is None:
+        idle.add("clockbound")
     return {name: make(parts) for name, make in COLLECTORS.items() if name not in idle}

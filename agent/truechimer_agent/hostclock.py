@@ -29,8 +29,10 @@ class HostClock:
         reading = clocks.read()
         self._steady = open_steady_clock(path, reading, self._boot_id)
         self._suspended_ns = _least_suspended_ns(clocks, reading)
-        self._on_epoch: list[Callable[[], None]] = []
-        self._on_step: list[Callable[[], None]] = []
+        self.disruption_marker: int | None = None
+        """The VM clock's, as of this epoch; None where there is none."""
+        self._on_epoch: list[Callable[[], object]] = []
+        self._on_step: list[Callable[[], object]] = []
 
     def steady(self) -> SteadyClock:
         """The steady clock of the present epoch."""
@@ -49,11 +51,11 @@ class HostClock:
         """W − S at a reading."""
         return self._steady.wall_minus_steady_ns(reading)
 
-    def on_epoch(self, react: Callable[[], None]) -> None:
+    def on_epoch(self, react: Callable[[], object]) -> None:
         """Have ``react`` called when a new epoch has begun."""
         self._on_epoch.append(react)
 
-    def on_step(self, react: Callable[[], None]) -> None:
+    def on_step(self, react: Callable[[], object]) -> None:
         """Have ``react`` called when W was seen to step."""
         self._on_step.append(react)
 

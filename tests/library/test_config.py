@@ -130,7 +130,7 @@ def test_the_contracts_analyzer_file_loads():
 
 def test_unbuilt_sections_warn_and_built_ones_do_not():
     said = " ".join(parse_agent(AGENT).warnings)
-    assert all(f"[{name}]" in said for name in ("mesh", "disk", "process", "clockbound"))
+    assert all(f"[{name}]" in said for name in ("mesh", "disk", "process"))
     assert "ntp" not in said
     assert parse_agent("").warnings == ()
     assert "[alerts]" in " ".join(parse_analyzer(ANALYZER).warnings)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from truechimer.samples import EventKind
 from truechimer_agent.collecting import Observation
 from truechimer_agent.timerfd import ClockSetWatch
+from truechimer_agent.vmclock import VMCLOCK, read_marker
 from truechimer_agent.wallwatch import ClockEvent, WallWatch
 
 if TYPE_CHECKING:
@@ -26,8 +27,12 @@ class Wallclock:
 
     interval_s = 0.25
 
-    def __init__(self, clock: HostClock, emit: Callable[[Observation], None]) -> None:
+    def __init__(
+        self, clock: HostClock, emit: Callable[[Observation], None], vmclock: Path = VMCLOCK
+    ) -> None:
         self._clock = clock
+        self._vmclock = vmclock
+        clock.disruption_marker = read_marker(vmclock)
         self._emit = emit
         self._watch = WallWatch(clock.steady(), clock.clocks.read())
         self._rounds = 0
@@ -52,6 +57,7 @@ class Wallclock:
 
     async def collect(self) -> list[Observation]:
         """One reading; every tenth second a summary too."""
+        self._watch_vmclock()
         self._read()
         self._rounds += 1
         if self._rounds % ROUNDS_PER_SUMMARY:
@@ -88,6 +94,15 @@ class Wallclock:
                 self._begin_epoch()
             elif event.kind is EventKind.STEP:
                 self._clock.stepped()
+
+    def _watch_vmclock(self) -> None:
+        """A VM that was restored or migrated: RAW may have stood still."""
+        marker = read_marker(self._vmclock)
+        known, self._clock.disruption_marker = self._clock.disruption_marker, marker
+        if marker is None or known is None or marker == known:
+            return
+        self._emit(self._observed(ClockEvent(EventKind.VM_RESTORE, 0, self._clock.steady_now_ns())))
+        self._begin_epoch()
 
     def _watch_clocksource(self) -> None:
         name = _clocksource()

@@ -38,7 +38,7 @@ def wait(
 ) -> int:
     """Sleep until a time is certainly past on this host: a commit wait.
 
-    Once it returns, every host whose bound holds agrees that the time has passed. The wait goes by the steady
+    Once it returns, no host whose bound holds can take that time for the future. The wait goes by the steady
     clock: setting the wall clock meanwhile changes nothing. Exit code 3 when there is no trustworthy bound or
     it is lost on the way, 4 when --timeout ends the wait.
 
