@@ -19,13 +19,14 @@ from truechimer_agent.clockbound.layout import DRIFT_LIMIT_PPB, ErrorBound, Stat
 if TYPE_CHECKING:
     from truechimer.readings import Reading, SteadyClock
     from truechimer_agent.bounds.estimator import Bound
+    from truechimer_agent.bounds.intervals import Drift
 
 VALID_NS = 5_000_000_000
 """How long after as_of a client trusts the status; void_after is then, too."""
 WINDOW_NS = 8_000_000_000
 LEAST_SPAN_NS = 150_000_000
 MARGIN_PPB = 5_000
-"""W's rate may change by so much, and by as much as it changed in the window, before it is published anew."""
+"""W's rate may change by so much more than it did in the window, before it is published anew."""
 NOISY_PPB = 20_000
 PATIENCE_NS = 2_000_000_000
 LATE_TICKS = 10
@@ -99,18 +100,23 @@ class Moment:
     tick_ns: int
 
 
-def drift_ppb(rates: Rates, lower_ppb: int, upper_ppb: int, slew_ppb: int = 0) -> int:
-    """How fast |UTC − W| can grow, per second of MONOTONIC, when RAW errs by between the given bounds.
+def drift_ppb(rates: Rates, drift: Drift, slew_ppb: int = 0) -> int:
+    """How fast |UTC − W| can grow, per second of MONOTONIC, when RAW errs within ``drift``.
 
-    ``slew_ppb``: the fastest that somebody may slew W besides, unnoticed.
+    As fast as it does now, and what W's rate changed by lately. When ``slew_ppb`` is given: as fast as a W
+    may that somebody slews by up to so much from any rate at which it keeps time, as long as it does.
     """
-    now_ppb = max(abs(upper_ppb - rates.lower_ppb), abs(lower_ppb - rates.upper_ppb))
-    change_ppb = MARGIN_PPB + (rates.upper_ppb - rates.lower_ppb) + slew_ppb
+    now_ppb = max(abs(drift.upper_ppb - rates.lower_ppb), abs(drift.lower_ppb - rates.upper_ppb))
+    slewed_ppb = slew_ppb + drift.upper_ppb - drift.lower_ppb + MARGIN_PPB
+    if slew_ppb and now_ppb <= slewed_ppb:
+        most_ppb = slewed_ppb
+    else:
+        most_ppb = now_ppb + rates.upper_ppb - rates.lower_ppb + MARGIN_PPB
     # Age is counted by MONOTONIC, which runs as W does: when that is slow, a second of it is longer.
-    slowest_ppb = min(0, rates.lower_ppb - change_ppb)
+    slowest_ppb = min(0, drift.lower_ppb - most_ppb)
     if slowest_ppb <= -PPB:
         return DRIFT_LIMIT_PPB
-    return -(-(now_ppb + change_ppb) * PPB // (PPB + slowest_ppb))
+    return -(-most_ppb * PPB // (PPB + slowest_ppb))
 
 
 def error_bound(
@@ -125,10 +131,7 @@ def error_bound(
     reading = moment.reading
     as_of_ns, void_after_ns = moment.coarse_ns, moment.coarse_ns + VALID_NS
     interval = bound.after(steady.at(reading.raw_ns))
-    drift = bound.drift
-    growth_ppb = (
-        DRIFT_LIMIT_PPB if rates is None else drift_ppb(rates, drift.lower_ppb, drift.upper_ppb, slew_ppb)
-    )
+    growth_ppb = DRIFT_LIMIT_PPB if rates is None else drift_ppb(rates, bound.drift, slew_ppb)
     if interval is None or growth_ppb >= DRIFT_LIMIT_PPB:
         status = Status.DISRUPTED if bound.status is BoundStatus.DISRUPTED else Status.UNKNOWN
         return ErrorBound(as_of_ns, void_after_ns, NO_BOUND_NS, 0, status, marker)

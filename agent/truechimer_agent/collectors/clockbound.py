@@ -81,7 +81,7 @@ class ClockBound:
         rates, drift = self._rates.hull(raw_ns), self._drift
         if rates is None or drift is None:
             return False
-        return drift_ppb(rates, drift.lower_ppb, drift.upper_ppb, self._slew_ppb) > self._said_ppb
+        return drift_ppb(rates, drift, self._slew_ppb) > self._said_ppb
 
     def publish(self) -> ErrorBound:
         """Write what holds now to every path that is ours; of the others the next round tells."""
