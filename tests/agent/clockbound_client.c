@@ -3,7 +3,8 @@
  *
  *     clockbound_client PATH VERSION COUNT [PAUSE_US]
  *
- * "true_ns" is CLOCK_REALTIME by system call, past any preloaded library that shifts it.
+ * "before_ns" and "after_ns" are CLOCK_REALTIME by system call, past any preloaded library that shifts it,
+ * before and after CLOCK_REALTIME was read for the interval.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -49,6 +50,13 @@ static int64_t read_clock(clockid_t which)
     return ns(&at);
 }
 
+static int64_t read_past_preload(void)
+{
+    struct timespec at;
+    if (syscall(SYS_clock_gettime, CLOCK_REALTIME, &at)) exit(9);
+    return ns(&at);
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 4) return 2;
@@ -84,11 +92,11 @@ int main(int argc, char **argv)
             atomic_thread_fence(memory_order_acquire);
             if (atomic_load_explicit(&header->generation, memory_order_acquire) == generation) break;
         }
+        int64_t before = read_past_preload();
         /* W first: what comes between only makes the bound wider. */
         int64_t real = read_clock(CLOCK_REALTIME);
         int64_t coarse = read_clock(CLOCK_MONOTONIC_COARSE);
-        struct timespec true_time;
-        syscall(SYS_clock_gettime, CLOCK_REALTIME, &true_time);
+        int64_t after = read_past_preload();
 
         int64_t as_of = found.as_of[0] * 1000000000 + found.as_of[1];
         int64_t void_after = found.void_after[0] * 1000000000 + found.void_after[1];
@@ -103,11 +111,11 @@ int main(int argc, char **argv)
         printf("{\"generation\": %u, \"as_of_ns\": %" PRId64 ", \"void_after_ns\": %" PRId64
                ", \"bound_ns\": %" PRId64 ", \"max_drift_ppb\": %" PRIu32 ", \"published_status\": %" PRId32
                ", \"marker\": %" PRIu64 ", \"support\": %u, \"real_ns\": %" PRId64 ", \"coarse_ns\": %" PRId64
-               ", \"earliest_ns\": %" PRId64 ", \"latest_ns\": %" PRId64 ", \"status\": %d, \"true_ns\": %" PRId64
-               "}\n",
+               ", \"earliest_ns\": %" PRId64 ", \"latest_ns\": %" PRId64 ", \"status\": %d, \"before_ns\": %" PRId64
+               ", \"after_ns\": %" PRId64 "}\n",
                generation, as_of, void_after, found.bound_ns, found.max_drift_ppb, found.status,
                found.disruption_marker, found.disruption_support, real, coarse, real - bound, real + bound, status,
-               ns(&true_time));
+               before, after);
         fflush(stdout);
         if (argc > 4) usleep(atoi(argv[4]));
     }

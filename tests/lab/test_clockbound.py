@@ -68,9 +68,11 @@ def test_clients_of_both_versions_get_intervals_that_contain_the_truth(
             for layout in (V1, V2):
                 for line in seen(layout, 100):
                     assert line["status"] == 1
-                    assert line["earliest_ns"] <= line["true_ns"] <= line["latest_ns"], line
-                    assert least_ns <= line["bound_ns"] < least_ns + 20_000_000
-                    assert abs(line["real_ns"] - line["true_ns"] - clock.shift_ns) < 10_000_000
+                    # Of the instant at which the client read W, between two looks at the truth.
+                    assert line["earliest_ns"] <= line["after_ns"]
+                    assert line["before_ns"] <= line["latest_ns"]
+                    assert least_ns <= line["bound_ns"] < least_ns + 100_000_000
+                    assert line["before_ns"] <= line["real_ns"] - clock.shift_ns <= line["after_ns"]
                     assert line["void_after_ns"] == line["as_of_ns"] + 5 * NS
                     assert 0 < line["max_drift_ppb"] < 2_000_000
                     assert line["support"] == 0
