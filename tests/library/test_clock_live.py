@@ -14,6 +14,7 @@ from library.test_clock import BOUND
 
 from truechimer import clock
 from truechimer.clock import FOLLOW_NS, Clock, NoBound, StillAhead, interval_at
+from truechimer.errors import UserError
 from truechimer.readings import BOOTTIME, NS, RAW, Reading, SystemClocks
 from truechimer.samples import BoundReason, BoundStatus
 from truechimer.segment import SIZE, SegmentWriter, layout
@@ -307,7 +308,7 @@ def test_the_environment_may_name_another_segment_at_any_time(tmp_path, monkeypa
 
 
 def test_a_process_in_a_time_namespace_with_shifted_clocks_is_refused(live, monkeypatch, tmp_path):
-    """Its RAW is not the host's: S would be off by the shift."""
+    """Its RAW is not the host's: S would be off by the shift. Nor can it publish."""
     path, _ = live
     offsets = tmp_path / "timens_offsets"
     monkeypatch.setattr("truechimer.readings.TIME_NAMESPACE", offsets)
@@ -316,6 +317,8 @@ def test_a_process_in_a_time_namespace_with_shifted_clocks_is_refused(live, monk
     offsets.write_text("monotonic          -7         0\nboottime            0         0\n")
     with pytest.raises(NoBound, match="time namespace"):
         Clock(path).now()
+    with pytest.raises(UserError, match="time namespace"):
+        SegmentWriter(path)
 
 
 def test_a_wait_ends_with_the_callers_patience(live):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from truechimer.errors import TruechimerError, UserError
+from truechimer.readings import are_clocks_shifted
 from truechimer.segment.layout import (
     BODY,
     CRC_AT,
@@ -32,10 +33,16 @@ if TYPE_CHECKING:
 class SegmentWriter:
     """The one writer of a segment. A live file is rewritten in place, never truncated.
 
-    Raises UserError when another process is writing it, TruechimerError when the folder refuses.
+    Raises UserError when another process is writing it or this one's clocks are not the host's,
+    TruechimerError when the folder refuses.
     """
 
     def __init__(self, path: Path, *, boot: str | None = None) -> None:
+        if are_clocks_shifted():
+            raise UserError(
+                "a bound cannot be published from a time namespace with shifted clocks: others read theirs",
+                hint="run the agent outside of it",
+            )
         self._path = path
         self._boot = boot_bytes(boot)
         self._file, self._inode, self._generation = self._open()
