@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from truechimer.config.model import ClockBoundConfig
 from truechimer_agent.bounds.estimator import Estimator
 from truechimer_agent.collectors.bound import Bounds
+from truechimer_agent.collectors.clockbound import ClockBound
 from truechimer_agent.collectors.daemon import Daemons, daemons_of
 from truechimer_agent.collectors.icmp import Icmp
 from truechimer_agent.collectors.kernel import Kernel
@@ -63,6 +65,9 @@ COLLECTORS: Mapping[str, Callable[[Parts], Collector]] = {
     "wallclock": lambda parts: Wallclock(parts.clock, parts.emit),
     "vmrestore": lambda parts: VmRestore(parts.clock, parts.emit),
     "bound": lambda parts: Bounds(parts.clock, parts.emit, parts.estimator, parts.segment),
+    "clockbound": lambda parts: ClockBound(
+        parts.clock, parts.estimator, parts.config.clockbound or ClockBoundConfig()
+    ),
     "kernel": Kernel,
     "daemon": lambda parts: Daemons(
         parts,
@@ -103,4 +108,6 @@ def collectors_of(parts: Parts) -> dict[str, Collector]:
         idle.add("ntp")
     if not is_told():
         idle.add("vmrestore")
+    if parts.config.clockbound is None:
+        idle.add("clockbound")
     return {name: make(parts) for name, make in COLLECTORS.items() if name not in idle}

@@ -11,6 +11,7 @@ from truechimer.errors import TruechimerError
 from truechimer.readings import SystemClocks
 from truechimer_agent.assembly import collectors_of, parts_of
 from truechimer_agent.collectors.bound import Bounds
+from truechimer_agent.collectors.clockbound import ClockBound
 from truechimer_agent.collectors.icmp import Icmp
 from truechimer_agent.collectors.ntp import Ntp
 from truechimer_agent.collectors.tcp import Tcp
@@ -65,8 +66,8 @@ async def _once(name: str, collector: Collector, gathering: Gathering) -> None:
         if isinstance(collector, Ntp):
             await collector.ask_once()
             return
-        if isinstance(collector, Bounds):
-            return  # it speaks last, when the others are done
+        if isinstance(collector, (Bounds, ClockBound)):
+            return  # the bound speaks last, when the others are done; nothing is published
         try:
             await collector.open()
             if isinstance(collector, (Icmp, Tcp)):

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 STEP_NS = 10_000
 """Smaller steps are left out: they are within what a slew does in a millisecond."""
-SUSPEND_NS = 1_000_000
+SUSPEND_NS = 10_000
+"""No host sleeps and wakes so fast; what noise there is, the readings' widths tell."""
 FASTEST_W = 1.101
 """The kernel's clocks against RAW at most: widths are in RAW."""
 SLEW_PPM = 600.0

@@ -27,6 +27,7 @@ COMMANDS = {
     "timeouts": ("truechimer_cli.commands.answers:timeouts", "What every timeout should therefore be."),
     "report": ("truechimer_cli.commands.answers:report", "All of it in one document."),
     "now": ("truechimer_cli.commands.now:now", "This host's interval of true time."),
+    "wait": ("truechimer_cli.commands.wait:wait", "Sleep until a time is certainly past (commit wait)."),
     "doctor": (
         "truechimer_cli.commands.doctor:doctor",
         "What works on this host, what does not, how to fix it.",

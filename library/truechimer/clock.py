@@ -13,26 +13,38 @@ be justified is never returned: :class:`NoBound` says why.
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from truechimer.errors import NothingThere, TruechimerError
-from truechimer.readings import NS, SystemClocks
-from truechimer.samples import BoundReason, BoundStatus, Leap
-from truechimer.segment import BadSegment, SegmentReader, default_segment
+from truechimer.errors import NotEnough, NothingThere, TruechimerError
+from truechimer.interval import Aging, Interval
+from truechimer.readings import (
+    BOOTTIME,
+    NS,
+    RAW,
+    SystemClocks,
+    monotonic_s,
+    read_monotonic_ns,
+    read_ns,
+)
+from truechimer.samples import BoundStatus, Leap
+from truechimer.segment import RUNTIME_VARIABLE, SIZE, BadSegment, SegmentReader, default_segment
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from truechimer.readings import Clocks, Reading
-    from truechimer.segment import Published
+    from truechimer.segment import Published, Snapshot
+    from truechimer.segment.reader import OpenFile
 
 FRESH_NS = 5 * NS
 HARD_LIMIT_NS = 1000 * NS
+FOLLOW_NS = NS // 10
+"""How often ``now()`` looks whether the segment's name still leads to the same file."""
 _SUSPEND_NOISE_NS = 2_000_000
-_PPB = 1_000_000_000
+_LOOK_AGAIN_NS = 5_000
 _DAY_NS = 86_400 * NS
 _LONGEST_NAP_S = 1.0
 _SHORTEST_NAP_S = 20e-6
@@ -52,29 +64,8 @@ class NoBound(TruechimerError):  # noqa: N818 - reads as the statement it is
         self.reason = reason
 
 
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """UTC lay in [earliest_ns, latest_ns] (Unix ns) at an instant inside the call that gave this."""
-
-    earliest_ns: int
-    latest_ns: int
-    status: BoundStatus
-    reason: BoundReason
-    as_of_age_s: float
-    epoch: int
-
-    def before(self, t_ns: int) -> bool:
-        """Whether it was certainly before ``t_ns``."""
-        return self.latest_ns < t_ns
-
-    def after(self, t_ns: int) -> bool:
-        """Whether it was certainly after ``t_ns``; once true it stays so."""
-        return self.earliest_ns > t_ns
-
-    @property
-    def width_ns(self) -> int:
-        """Latest − earliest."""
-        return self.latest_ns - self.earliest_ns
+class StillAhead(NotEnough):
+    """The time waited for was not certainly past when the caller's patience ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,22 +78,70 @@ class WallError:
     interval: Interval
 
 
+class _Ready(NamedTuple):
+    """A validated segment, prepared for ``now()`` until RAW = ``until_raw_ns``, while its bytes stay ``raw``.
+
+    ``file`` keeps the descriptor ``fd`` open.
+    """
+
+    file: OpenFile | None
+    fd: int
+    raw: bytes
+    until_raw_ns: int
+    suspended_ns: int
+    aging: Aging | None
+
+
+_NOT_READY = _Ready(None, -1, b"", 0, 0, None)
+
+
 class Clock:
-    """True time by one segment and one set of clocks; the module's functions use the default ones."""
+    """True time by one segment and one set of clocks; the module's functions use the default ones.
+
+    May be used by several threads, and across a fork.
+    """
 
     def __init__(self, segment: Path | None = None, clocks: Clocks | None = None) -> None:
         self._reader = SegmentReader(segment if segment is not None else default_segment())
+        self._has_host_clocks = clocks is None
         self._clocks: Clocks = clocks if clocks is not None else SystemClocks()
+        self._ready = _NOT_READY
 
     def now(self) -> Interval:
-        """The interval of UTC. Raises NoBound."""
-        published, reading = self._look()
-        return interval_at(published, reading)
+        """The interval of UTC. Raises NoBound.
+
+        The segment is read every time, and its bytes compared with those that were validated last: when
+        they are the same, so is the bound, in whatever order they were copied. It is read by ``pread``,
+        not through a mapping, because whoever cuts a mapped file short kills its readers by SIGBUS.
+        """
+        _file, fd, known, until_raw_ns, asleep_ns, aging = self._ready
+        try:
+            raw = _pread(fd, SIZE, 0)
+        except OSError:
+            return self._now_anew()
+        if raw == known:
+            # RAW after the segment, so that the bound is not younger than the reading; then MONOTONIC and
+            # BOOTTIME, so that a sleep before RAW was read shows in their difference, which is never read
+            # too small.
+            raw_ns = read_ns(RAW)
+            mono_ns = read_monotonic_ns()
+            slept_ns = read_ns(BOOTTIME) - mono_ns - asleep_ns
+            if raw_ns < until_raw_ns and slept_ns < _LOOK_AGAIN_NS:
+                return _make(Interval, (raw_ns, slept_ns, aging))
+        return self._now_anew()
+
+    def _now_anew(self) -> Interval:
+        """The file followed by its name, everything validated, and made ready for the next call."""
+        snapshot, reading = self._look()
+        interval = interval_at(snapshot.published, reading)
+        if self._has_host_clocks:
+            self._ready = _readied(snapshot, reading, interval)
+        return interval
 
     def error_of_wall(self) -> WallError:
         """UTC − CLOCK_REALTIME by one bracketed reading of both. Raises NoBound."""
-        published, reading = self._look()
-        interval = interval_at(published, reading)
+        snapshot, reading = self._look()
+        interval = interval_at(snapshot.published, reading)
         # W was read within half the bracket of raw_ns, the instant to which the interval belongs.
         slack = -(-reading.width_ns // 2)
         return WallError(
@@ -112,25 +151,68 @@ class Clock:
             interval,
         )
 
-    def wait_until_past(self, t_ns: int) -> Interval:
+    def wait_until_past(self, t_ns: int, *, timeout_s: float | None = None) -> Interval:
         """Sleep until ``t_ns`` is certainly past (Spanner's commit wait); the interval that proves it.
 
-        Raises NoBound as soon as the bound is lost while waiting.
+        Raises NoBound as soon as the bound is lost while waiting, StillAhead after ``timeout_s``.
         """
+        give_up_s = None if timeout_s is None else monotonic_s() + timeout_s
         while not (interval := self.now()).after(t_ns):
             short_s = (t_ns - interval.earliest_ns) / NS
-            time.sleep(min(_LONGEST_NAP_S, max(_SHORTEST_NAP_S, short_s)))
+            nap_s = min(_LONGEST_NAP_S, max(_SHORTEST_NAP_S, short_s))
+            if give_up_s is not None:
+                left_s = give_up_s - monotonic_s()
+                if left_s <= 0:
+                    raise StillAhead(
+                        f"not certainly past after {timeout_s:g} s: about {short_s:.3g} s more are needed",
+                        hint="a narrower bound ends the wait sooner: nearer or better servers",
+                    )
+                nap_s = min(nap_s, left_s)
+            time.sleep(nap_s)
         return interval
 
-    def _look(self) -> tuple[Published, Reading]:
+    def _look(self) -> tuple[Snapshot, Reading]:
         """The segment first, then the clocks: so the bound is never younger than the reading."""
         try:
-            published = self._reader.read()
+            snapshot = self._reader.snapshot()
         except NothingThere as error:
             raise NoBound(str(error), status="unknown", reason="no_agent", hint=error.hint) from error
         except BadSegment as error:
             raise NoBound(str(error), status="unknown", reason="bad_segment", hint=error.hint) from error
-        return published, self._clocks.read()
+        return snapshot, self._clocks.read()
+
+
+def _aging(bound: Published, status: BoundStatus) -> Aging:
+    """A published bound in terms of RAW."""
+    return Aging(
+        as_of_raw_ns=bound.as_of_steady_ns - bound.anchor_ns,
+        low_ns=bound.anchor_ns + bound.lower_ns,
+        high_ns=bound.anchor_ns + bound.upper_ns,
+        frequency_lower_ppb=bound.frequency_lower_ppb,
+        frequency_upper_ppb=bound.frequency_upper_ppb,
+        status=status,
+        reason=bound.reason,
+        epoch=bound.epoch,
+    )
+
+
+def _readied(snapshot: Snapshot, reading: Reading, interval: Interval) -> _Ready:
+    """A bound that was found good at ``reading``, for the next calls: until its status ends, at most."""
+    bound = snapshot.published
+    if bound.leap is not Leap.NONE and interval.latest_ns + 2 * FOLLOW_NS >= _leap_at_ns(bound):
+        return _NOT_READY
+    as_of_raw_ns = bound.as_of_steady_ns - bound.anchor_ns
+    is_fresh = reading.raw_ns <= as_of_raw_ns + FRESH_NS
+    end_ns = as_of_raw_ns + (FRESH_NS if is_fresh else HARD_LIMIT_NS) + 1
+    return _Ready(
+        file=snapshot.file,
+        fd=snapshot.file.fd,
+        raw=snapshot.raw,
+        until_raw_ns=min(reading.raw_ns + FOLLOW_NS, end_ns),
+        # Whatever noise was published, later readings are not below this one's least.
+        suspended_ns=min(bound.suspended_ns, reading.least_suspended_ns),
+        aging=_aging(bound, bound.status if is_fresh else BoundStatus.HOLDOVER),
+    )
 
 
 def interval_at(published: Published, reading: Reading) -> Interval:
@@ -143,7 +225,9 @@ def interval_at(published: Published, reading: Reading) -> Interval:
             reason=reason.name.lower(),
             hint="`truechimer agent once` shows what each server said",
         )
-    if abs(reading.suspended_ns - published.suspended_ns) > _SUSPEND_NOISE_NS + reading.width_ns:
+    # BOOTTIME − MONOTONIC grows by sleeping alone, and is read too large when the reading took long.
+    slept_ns = reading.suspended_ns - published.suspended_ns
+    if abs(slept_ns) > _SUSPEND_NOISE_NS + reading.width_ns:
         raise NoBound(
             "the host slept since the bound was published",
             status="disrupted",
@@ -161,22 +245,16 @@ def interval_at(published: Published, reading: Reading) -> Interval:
         )
     if age_ns > FRESH_NS:
         status = BoundStatus.HOLDOVER
-    latest_ns = steady_ns + published.upper_ns - (-published.frequency_upper_ppb * age_ns // _PPB)
-    if published.leap is not Leap.NONE and latest_ns >= _leap_at_ns(published):
+    # A sleep too short to be told from noise is allowed for.
+    interval = _make(Interval, (reading.raw_ns, max(0, slept_ns), _aging(published, status)))
+    if published.leap is not Leap.NONE and interval.latest_ns >= _leap_at_ns(published):
         raise NoBound(
             "a leap second may have come since the bound was published",
             status="unknown",
             reason="leap",
             hint="wait a moment: the agent follows UTC through it",
         )
-    return Interval(
-        earliest_ns=steady_ns + published.lower_ns + published.frequency_lower_ppb * age_ns // _PPB,
-        latest_ns=latest_ns,
-        status=status,
-        reason=reason,
-        as_of_age_s=age_ns / NS,
-        epoch=published.epoch,
-    )
+    return interval
 
 
 def _leap_at_ns(published: Published) -> int:
@@ -185,21 +263,39 @@ def _leap_at_ns(published: Published) -> int:
     return (utc_ns // _DAY_NS + 1) * _DAY_NS - NS
 
 
-@lru_cache(maxsize=8)
-def _clock(segment: Path) -> Clock:
-    return Clock(segment)
+_pread = os.pread
+_make = tuple.__new__
+# os.environ's own look-up takes a third of the time that now() may take; this is the table behind it.
+_environment: dict[bytes, bytes] = getattr(os.environ, "_data", {})
+_VARIABLE = RUNTIME_VARIABLE.encode()
+_MOST_KEPT = 8
+_kept: dict[Path | bytes | None, Clock] = {}
+
+
+def _clock(segment: Path | None) -> Clock:
+    """The clock of that segment, else of the environment's; kept, so that its file stays open."""
+    key = segment if segment is not None else _environment.get(_VARIABLE)
+    clock = _kept.get(key)
+    if clock is None:
+        if len(_kept) >= _MOST_KEPT:
+            _kept.clear()
+        clock = _kept[key] = Clock(segment)
+    return clock
 
 
 def now(segment: Path | None = None) -> Interval:
     """The interval of UTC by ``segment``, else ``$TRUECHIMER_RUNTIME_DIR``'s. Raises NoBound (exit 3)."""
-    return _clock(segment if segment is not None else default_segment()).now()
+    try:
+        return _kept[segment if segment is not None else _environment.get(_VARIABLE)].now()
+    except KeyError:
+        return _clock(segment).now()
 
 
 def error_of_wall(segment: Path | None = None) -> WallError:
     """UTC − CLOCK_REALTIME, now. Raises NoBound."""
-    return _clock(segment if segment is not None else default_segment()).error_of_wall()
+    return _clock(segment).error_of_wall()
 
 
-def wait_until_past(t_ns: int, segment: Path | None = None) -> Interval:
-    """Sleep until Unix time ``t_ns`` is certainly past. Raises NoBound."""
-    return _clock(segment if segment is not None else default_segment()).wait_until_past(t_ns)
+def wait_until_past(t_ns: int, segment: Path | None = None, *, timeout_s: float | None = None) -> Interval:
+    """Sleep until Unix time ``t_ns`` is certainly past. Raises NoBound; StillAhead after ``timeout_s``."""
+    return _clock(segment).wait_until_past(t_ns, timeout_s=timeout_s)

@@ -9,6 +9,7 @@ clocksource begins a new one.
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ from truechimer.errors import TruechimerError
 NS = 1_000_000_000
 _SUSPEND_NS = 1_000_000
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+TIME_NAMESPACE = Path("/proc/self/timens_offsets")
+_FASTEST = 1.101
+"""The kernel's steered clocks against RAW at most (NTP tick 10 %, frequency 500 ppm): widths are in RAW."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,20 @@ class Reading:
     def suspended_ns(self) -> int:
         """BOOTTIME − MONOTONIC: time asleep since boot (plus up to ``width_ns`` of noise)."""
         return self.boot_ns - self.mono_ns
+
+    @property
+    def least_suspended_ns(self) -> int:
+        """What BOOTTIME − MONOTONIC is at least: MONOTONIC was read first, so all noise is upwards."""
+        return self.suspended_ns - math.ceil(self.width_ns * _FASTEST)
+
+
+RAW = time.CLOCK_MONOTONIC_RAW
+BOOTTIME = time.CLOCK_BOOTTIME
+_MONOTONIC_COARSE = 6
+"""Linux's number: Python has no name for it."""
+# Only for truechimer.clock.now(), where a function of Python's around a clock costs as much as the clock.
+read_ns = time.clock_gettime_ns
+read_monotonic_ns = time.monotonic_ns
 
 
 class Clocks(Protocol):
@@ -82,6 +100,25 @@ def _bracketed() -> Reading:
     boot = gettime(time.CLOCK_BOOTTIME)
     last = gettime(time.CLOCK_MONOTONIC_RAW)
     return Reading(wall, (first + last) // 2, mono, boot, last - first)
+
+
+def coarse_ns() -> int:
+    """CLOCK_MONOTONIC_COARSE: MONOTONIC as of the last tick."""
+    return time.clock_gettime_ns(_MONOTONIC_COARSE)
+
+
+def coarse_tick_ns() -> int:
+    """How often CLOCK_MONOTONIC_COARSE moves on."""
+    return math.ceil(time.clock_getres(_MONOTONIC_COARSE) * NS)
+
+
+def are_clocks_shifted() -> bool:
+    """Whether this process is in a time namespace of its own: its RAW is then not the host's."""
+    try:
+        offsets = TIME_NAMESPACE.read_text()
+    except OSError:
+        return False
+    return any(number.strip("0") for line in offsets.splitlines() for number in line.split()[1:])
 
 
 def monotonic_s() -> float:

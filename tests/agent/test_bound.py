@@ -7,7 +7,8 @@ import pytest
 
 from truechimer.readings import Reading
 from truechimer.samples import BoundReason, BoundStatus
-from truechimer_agent.bounds.estimator import Bound, Estimator
+from truechimer_agent.bounds.bound import Bound
+from truechimer_agent.bounds.estimator import Estimator
 from truechimer_agent.bounds.intervals import Drift, Interval
 from truechimer_agent.collectors.bound import Bounds
 from truechimer_agent.hostclock import HostClock

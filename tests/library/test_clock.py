@@ -140,9 +140,32 @@ def test_a_silent_agent_means_holdover_before_it_means_refusal():
     assert interval_at(BOUND, reading(1000 * NS)).status is BoundStatus.HOLDOVER
 
 
-def test_the_noise_of_a_reading_is_no_suspend():
-    interval_at(BOUND, reading(NS, asleep_ns=77 * NS + 1_999_999))
-    interval_at(BOUND, reading(NS, asleep_ns=77 * NS + 20_000_000, width_ns=30_000_000))
+def test_the_noise_of_a_reading_is_no_suspend_and_is_allowed_for():
+    """It may be a sleep all the same, by which UTC went on and S did not: the later end moves with it."""
+    calm = interval_at(BOUND, reading(NS))
+    for noise_ns, width_ns in [(1, 200), (1_999_999, 200), (20_000_000, 30_000_000)]:
+        found = interval_at(BOUND, reading(NS, asleep_ns=77 * NS + noise_ns, width_ns=width_ns))
+        assert (found.earliest_ns, found.latest_ns) == (calm.earliest_ns, calm.latest_ns + noise_ns)
+
+
+@given(
+    st.integers(0, 3_000_000),
+    st.integers(0, 500),
+    st.integers(0, 500),
+    st.integers(0, 900 * NS),
+    st.integers(-2_000_000, 3_000_000),
+)
+def test_a_sleep_is_inside_the_interval_or_refused(slept_ns, published_ns, read_ns, age_ns, x_ns):
+    """Whatever the sleep's length, and however much too small or large the two readings were."""
+    bound = replace(BOUND, suspended_ns=77 * NS - published_ns)
+    at = reading(age_ns, asleep_ns=77 * NS + slept_ns + read_ns)
+    if slept_ns + read_ns + published_ns > 2_000_000 + at.width_ns:
+        with pytest.raises(NoBound, match="slept"):
+            interval_at(bound, at)
+        return
+    interval = interval_at(bound, at)
+    truth = ANCHOR + 100 * NS + age_ns + x_ns + slept_ns
+    assert interval.earliest_ns <= truth <= interval.latest_ns
 
 
 def test_no_agent_and_a_damaged_file_are_refusals_too(tmp_path):

@@ -132,7 +132,7 @@ def test_a_flipped_bit_in_the_body_is_never_read(tmp_path):
 @pytest.mark.parametrize(
     ("raw", "error"),
     [
-        (b"", ForeignSegment),
+        (b"", TruncatedSegment),
         (b"something else entirely, and long enough" * 10, ForeignSegment),
         (b"TRUECHIM\x01\0\0\0", TruncatedSegment),
         (b"TRUECHIM" + struct.pack("<II", 1, SIZE) + bytes(40), TruncatedSegment),

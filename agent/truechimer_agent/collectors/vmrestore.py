@@ -42,7 +42,6 @@ class VmRestore:
         self._emit = emit
         self._device = device
         self._vmclock: vmclock.VmClock | None = None
-        self._marker: int | None = None
         self._uevents: vmgenid.UeventSocket | None = None
 
     async def open(self) -> None:
@@ -50,7 +49,7 @@ class VmRestore:
         problems = []
         try:
             self._vmclock = vmclock.VmClock(self._device)
-            self._marker = self._vmclock.marker()
+            self._note(self._vmclock.marker())
         except FileNotFoundError:
             pass
         except (OSError, DecodeError) as error:
@@ -75,12 +74,16 @@ class VmRestore:
             marker = self._vmclock.marker()
         except (OSError, DecodeError) as error:
             raise CollectFailure(f"reading {self._device}: {error}") from error
-        if marker is not None:
-            changed = self._marker is not None and marker != self._marker
-            self._marker = marker
-            if changed:
-                self._restored()
+        if self._note(marker):
+            self._restored()
         return []
+
+    def _note(self, marker: int | None) -> bool:
+        """Keep the marker for those who publish it; whether it is another than before."""
+        known = self._clock.disruption_marker
+        if marker is not None:
+            self._clock.disruption_marker = marker
+        return marker is not None and known is not None and marker != known
 
     async def close(self) -> None:
         """Let go of both."""

@@ -31,7 +31,7 @@ def now(config: Path | None, *, as_json: bool) -> int:
     try:
         found = Clock(segment).error_of_wall()
     except NoBound as error:
-        return _refused(error, as_json=as_json)
+        return refused(error, as_json=as_json)
     if as_json:
         write_json(document(found))
         return 0
@@ -62,12 +62,14 @@ def document(found: WallError) -> dict[str, Any]:
     }
 
 
-def _refused(error: NoBound, *, as_json: bool) -> int:
+def refused(error: NoBound, *, as_json: bool, more: dict[str, Any] | None = None) -> int:
+    """Print why there is no bound, in the contract's document or as text; the exit code."""
     wall = iso(wall_ns())
     if as_json:
         unknown = dict.fromkeys(("earliest", "latest", "lower_s", "upper_s", "as_of_age_s"))
         write_json(
             {**unknown, "wall": wall, "status": error.status, "reason": error.reason}
+            | (more or {})
             | {"error": str(error), "hint": error.hint}
         )
     else:

@@ -112,9 +112,17 @@ class SpoolConfig:
 
 @dataclass(frozen=True, slots=True)
 class ClockBoundConfig:
-    """``[clockbound]``: a segment that ClockBound's clients read."""
+    """``[clockbound]``: segments that ClockBound's clients read (docs/clockbound.md).
+
+    ``segment`` is for clients of releases 2, ``segment_v1`` for those of releases 1, which look at
+    /var/run/clockbound/shm. ``max_slew_ppm``: the fastest that this host's time daemon slews the wall
+    clock (chrony: ``maxslewrate``); the published drift allows for it from the beginning. 0: only for
+    what the wall clock did lately.
+    """
 
     segment: Path = Path("/var/run/clockbound/shm0")
+    segment_v1: Path | None = None
+    max_slew_ppm: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

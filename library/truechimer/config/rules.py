@@ -150,6 +150,7 @@ RULES: Mapping[tuple[type[Any], str], Rule] = {
     (model.SinkConfig, "bucket"): _label,
     (model.SinkConfig, "timeout_s"): _interval,
     (model.SpoolConfig, "max_bytes"): _between(1 << 20, 1 << 50),
+    (model.ClockBoundConfig, "max_slew_ppm"): _between(0, 500_000),
     (model.HealthConfig, "listen"): _listen,
     (model.ServerConfig, "listen"): _listen,
     (model.StoreConfig, "address"): _store_address,
@@ -182,6 +183,9 @@ def whole_complaints(section: object) -> Iterator[tuple[str, str]]:
         case model.MeshConfig():
             if section.peers and section.peers_file is not None:
                 yield "peers", "and peers_file exclude each other"
+        case model.ClockBoundConfig():
+            if section.segment == section.segment_v1:
+                yield "segment_v1", "and segment must be two files"
         case model.ServerConfig():
             if (section.tls_certificate is None) != (section.tls_key is None):
                 yield "tls_certificate", "and tls_key go together"
