@@ -145,6 +145,20 @@ class WallRate:
 UNKNOWN_RATE = WallRate(math.nan, math.nan, NOTHING, 0, 0.0, 0)
 
 
+def quiet_rates(
+    steady_s: NDArray[np.float64], rate_ppm: NDArray[np.float64], quiet_since_s: float
+) -> NDArray[np.bool_]:
+    """Which of the rates, ascending in S, are of a W that nobody stepped, slewed or put to sleep.
+
+    Those whose interval may reach back before ``quiet_since_s`` are not: the first one after it neither.
+    """
+    keep = np.isfinite(rate_ppm) & np.isfinite(steady_s)
+    if math.isfinite(quiet_since_s):
+        late = np.flatnonzero(steady_s > quiet_since_s)
+        keep &= np.arange(len(steady_s)) > (late[0] if len(late) else len(steady_s))
+    return keep
+
+
 def wall_rate(
     steady_s: NDArray[np.float64],
     rate_ppm: NDArray[np.float64],
@@ -158,10 +172,7 @@ def wall_rate(
     are left out: the first one after it too. Two readings, each right to half its width, over the
     whole span make the error.
     """
-    keep = np.isfinite(rate_ppm) & np.isfinite(steady_s)
-    if math.isfinite(quiet_since_s):
-        late = np.flatnonzero(steady_s > quiet_since_s)
-        keep &= np.arange(len(steady_s)) > (late[0] if len(late) else len(steady_s))
+    keep = quiet_rates(steady_s, rate_ppm, quiet_since_s)
     steady_s, rate_ppm, width_s, time_ns = steady_s[keep], rate_ppm[keep], width_s[keep], time_ns[keep]
     if not len(steady_s):
         return UNKNOWN_RATE
