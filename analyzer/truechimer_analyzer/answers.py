@@ -144,8 +144,12 @@ def _clocks(reader: _Reader, question: Question, limits: LimitsConfig) -> dict[s
     rates = reader.rows("truechimer_clock", nodeclock.CLOCK_FIELDS, since_ns=rates_since_ns)
     events = reader.rows("truechimer_clock_event", nodeclock.EVENT_FIELDS, since_ns=events_since_ns)
     recent_ns = window.as_of_ns - round(clockhistory.recent_s(limits) * NS)
-    recent = reader.rows("truechimer_bound", past.BOUND_FIELDS, since_ns=recent_ns)
-    long_keys = clockhistory.unsettled(bounds, recent, servers, kernel, limits)
+    recent = past.History.of(
+        reader.rows("truechimer_bound", past.BOUND_FIELDS, since_ns=recent_ns),
+        reader.rows("truechimer_ntp", past.SERVER_FIELDS, nodes=[]),
+        rates,
+    )
+    long_keys, served = clockhistory.unsettled(bounds, recent, servers, kernel, limits)
     evidence = nodeclock.Evidence(
         bounds=bounds,
         servers=servers,
@@ -154,8 +158,8 @@ def _clocks(reader: _Reader, question: Question, limits: LimitsConfig) -> dict[s
         events_since_ns=window.since_ns,
         kernel=kernel,
         seen_ns=reader.seen_ns(),
-        recent=past.History.of(recent, reader.rows("truechimer_ntp", past.SERVER_FIELDS, nodes=[]), rates),
-        long=_long(reader, long_keys),
+        recent=recent,
+        long=_long(reader, long_keys, served),
         long_keys=long_keys,
         witnesses=_witnesses(reader, events),
     )
@@ -176,7 +180,9 @@ def _clocks(reader: _Reader, question: Question, limits: LimitsConfig) -> dict[s
     }
 
 
-def _long(reader: _Reader, keys: AbstractSet[nodeclock.Key]) -> past.History | None:
+def _long(
+    reader: _Reader, keys: AbstractSet[nodeclock.Key], served: AbstractSet[nodeclock.Key]
+) -> past.History | None:
     """An hour, or the window where that is longer, of nodes that are not in good order."""
     if not keys:
         return None
@@ -184,7 +190,12 @@ def _long(reader: _Reader, keys: AbstractSet[nodeclock.Key]) -> past.History | N
     since_ns = min(window.since_ns, window.as_of_ns - round(clockhistory.LONG_S * NS))
     return past.History.of(
         reader.rows("truechimer_bound", past.BOUND_FIELDS, since_ns=since_ns, nodes=nodes),
-        reader.rows("truechimer_ntp", past.SERVER_FIELDS, since_ns=since_ns, nodes=nodes),
+        reader.rows(
+            "truechimer_ntp",
+            past.SERVER_FIELDS,
+            since_ns=since_ns,
+            nodes=sorted({node for _, node in served}),
+        ),
         reader.rows("truechimer_clock", nodeclock.CLOCK_FIELDS, since_ns=since_ns, nodes=nodes),
     )
 

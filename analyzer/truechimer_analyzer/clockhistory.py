@@ -16,11 +16,11 @@ from truechimer_analyzer.clockflags import OSCILLATOR_SPEC_PPM
 from truechimer_analyzer.flagrules import Case
 from truechimer_analyzer.judgement import NOTHING
 from truechimer_analyzer.nodeclock import NO_BOUND, Bound, Event, Evidence, Key, Raised, named, per_node
-from truechimer_analyzer.past import FLAGS, NO_FLAG, Axis, heard, ran, told
+from truechimer_analyzer.past import FLAGS, NO_FLAG, Axis, History, heard, ran, told
 from truechimer_analyzer.window import NS, groups, iso, number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -49,26 +49,34 @@ def recent_s(limits: LimitsConfig) -> float:
 
 
 def unsettled(
-    newest: Columns, recent: Columns, servers: Columns, kernel: Columns, limits: LimitsConfig
-) -> set[Key]:
+    newest: Columns, recent: History, servers: Columns, kernel: Columns, limits: LimitsConfig
+) -> tuple[set[Key], set[Key]]:
     """The nodes of which more must be read than the last minutes: whatever is not proven in good order.
 
-    ``newest`` bounds, ``recent`` ones with ``past.BOUND_FIELDS``, the newest row of each server.
+    And those of them whose servers' exchanges must be read too. ``newest`` bounds, the ``recent`` past, the
+    newest row of each server and of each kernel.
     """
     limit_s, limit_ppm = (limits.clear_ratio * each for each in (limits.max_offset_s, OSCILLATOR_SPEC_PPM))
-    value = newest.fields
+    value, bounds = newest.fields, recent.bounds
     good = (value["lower_seconds"] >= -limit_s) & (value["upper_seconds"] <= limit_s)
     good &= (value["frequency_lower_ppm"] >= -limit_ppm) & (value["frequency_upper_ppm"] <= limit_ppm)
-    fine = (recent.fields["status"] == BoundStatus.SYNCHRONIZED) & np.isin(recent.fields["reason"], _FINE)
-    fine &= recent.fields["servers_rejected"] == 0
+    fine = (bounds.fields["status"] == BoundStatus.SYNCHRONIZED) & np.isin(bounds.fields["reason"], _FINE)
+    fine &= bounds.fields["servers_rejected"] == 0
     agreeing = (servers.fields["verdict"] == ServerVerdict.SELECTED) & (servers.fields["leap"] == Leap.NONE)
     leaping = np.isin(kernel.fields["leap"], (Leap.INSERT, Leap.DELETE))
-    return {
-        *_nodes(newest, ~good),
-        *_nodes(recent, ~fine),
-        *_nodes(servers, ~agreeing),
-        *_nodes(kernel, leaping),
-    }
+    served = {*_nodes(bounds, ~fine), *_nodes(servers, ~agreeing), *_nodes(kernel, leaping)}
+    limit_ppm = limits.clear_ratio * limits.max_frequency_ppm
+    return {*served, *_nodes(newest, ~good), *_unsteady(newest, recent, limit_ppm)}, served
+
+
+def _unsteady(newest: Columns, recent: History, limit_ppm: float) -> Iterator[Key]:
+    """Nodes whose W is not proven to keep UTC's rate to ``limit_ppm``, or proven not to keep it."""
+    lower_ppm, upper_ppm = newest.fields["frequency_lower_ppm"], newest.fields["frequency_upper_ppm"]
+    for row, key in enumerate(_nodes(newest, np.ones(len(newest), dtype=np.bool_))):
+        rates_ppm = recent.rates.fields["wall_rate_ppm"][recent.rate_rows(key)]
+        lower, upper = lower_ppm[row] - rates_ppm, upper_ppm[row] - rates_ppm
+        if not ((lower >= -limit_ppm) & (upper <= limit_ppm) & (lower <= 0) & (upper >= 0)).all():
+            yield key
 
 
 def _nodes(columns: Columns, which: NDArray[np.bool_]) -> Iterable[Key]:
