@@ -7,6 +7,7 @@ or routes.
 
 from lab.harness.chrony import ChronyClient, ChronyServer
 from lab.harness.clocks import monotonic_s, wait_until, wall_ns
+from lab.harness.firewall import Firewall
 from lab.harness.load import CpuLoad
 from lab.harness.network import Host, Network, Response, free_port, this_machine
 from lab.harness.ntp import NtpAnswer, ntp_exchange
@@ -23,6 +24,7 @@ __all__ = [
     "ChronyServer",
     "CommandResult",
     "CpuLoad",
+    "Firewall",
     "Host",
     "Network",
     "NtpAnswer",
