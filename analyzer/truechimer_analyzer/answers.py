@@ -9,7 +9,7 @@ import numpy as np
 
 from truechimer.config.model import LimitsConfig
 from truechimer.errors import NotEnough, UserError
-from truechimer.samples import EventKind
+from truechimer.samples import COMMON_TAGS, MEASUREMENTS, EventKind
 from truechimer_analyzer import clockhistory, clocks, nodeclock, past, pauses, rtt, stepcause, timeouts
 from truechimer_analyzer.report import render
 from truechimer_analyzer.stores import Columns
@@ -127,6 +127,19 @@ def _newest(columns: Columns) -> Columns:
     )
 
 
+def _nothing(measurement: str, fields: Sequence[str]) -> Columns:
+    """No rows."""
+    tags = (*COMMON_TAGS, *MEASUREMENTS[measurement].tags)
+    times = np.zeros(0, dtype=np.int64)
+    return Columns(
+        measurement,
+        times,
+        times,
+        {tag: np.zeros(0, dtype=np.object_) for tag in tags},
+        {name: np.zeros(0) for name in fields},
+    )
+
+
 def _known(what: str, names: Sequence[str]) -> str:
     return f"known {what}: {', '.join(names[:20])}" if names else f"no {what} have reported yet"
 
@@ -146,7 +159,7 @@ def _clocks(reader: _Reader, question: Question, limits: LimitsConfig) -> dict[s
     recent_ns = window.as_of_ns - round(clockhistory.recent_s(limits) * NS)
     recent = past.History.of(
         reader.rows("truechimer_bound", past.BOUND_FIELDS, since_ns=recent_ns),
-        reader.rows("truechimer_ntp", past.SERVER_FIELDS, nodes=[]),
+        _nothing("truechimer_ntp", past.SERVER_FIELDS),
         rates,
     )
     long_keys, served = clockhistory.unsettled(bounds, recent, servers, kernel, limits)
