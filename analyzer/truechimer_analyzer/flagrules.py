@@ -76,19 +76,27 @@ def _found(
 
 
 def _status(flag: Flag, case: Case, limits: LimitsConfig) -> Found:
-    """What the bound says of itself; back when it said otherwise for ``clear_after_s``."""
+    """What the bound says of itself.
+
+    Back when it said otherwise for ``clear_after_s``, but at once where a bound proves the opposite. What
+    passes by itself is waited for only of a node that was known to be better before: unknown is not healthy.
+    """
     bounds = case.bounds
     if not len(bounds.at_ns):
         yield from [case.present[flag]] if flag in case.present else []
         return
     holds = bounds.flag == FLAGS.index(flag)
-    conditions = [Condition(holds & ~bounds.passing)]
+    never_better = np.logical_and.accumulate(holds)
+    conditions = [Condition(holds & (~bounds.passing | never_better))]
     if flag is Flag.UNSYNCHRONISED:
         conditions.append(Condition(holds, limits.unsynchronised_for_s))
-    keep_s = 0.0 if flag is Flag.DISRUPTED else limits.clear_after_s
+    keep_s = limits.clear_after_s if flag in _KEPT else 0.0
     latched = latch(bounds.at_ns, case.as_of_ns, conditions, ~holds, keep_s)
     evidence = case.present[flag].evidence if flag in case.present else _last_said(bounds, holds)
     yield from _found(flag, latched, bounds.stamp_ns, evidence)
+
+
+_KEPT = frozenset({Flag.NO_MAJORITY, Flag.SOURCES_BLOCKED})
 
 
 def _last_said(bounds: Told, holds: NDArray[np.bool_]) -> dict[str, object]:

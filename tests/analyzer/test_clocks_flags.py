@@ -164,7 +164,6 @@ def test_what_should_have_passed_is_raised() -> None:
     [
         (BoundStatus.HOLDOVER, BoundReason.SOURCES_BLOCKED, "sources_blocked"),
         (BoundStatus.UNKNOWN, BoundReason.NO_MAJORITY, "no_majority"),
-        (BoundStatus.UNKNOWN, BoundReason.NO_REPLY, "unsynchronised"),
     ],
 )
 def test_what_servers_do_is_raised_at_once_and_dropped_when_it_stays_away(
@@ -183,6 +182,23 @@ def test_what_servers_do_is_raised_at_once_and_dropped_when_it_stays_away(
     again = flags(node(samples, 159))[state]
     assert (again["since"], again["clears_at"]) == (at(103), at(160))
     assert node(samples, 160)["state"] == "ok"
+
+
+def test_no_bound_is_told_at_once_and_the_next_bound_ends_it() -> None:
+    samples = [*bounds((0, 100, 0.0)), *unknown(100, 120, BoundReason.NO_REPLY), *bounds((120, 200, 0.0))]
+    assert [node(samples, second)["state"] for second in (95, 101, 119, 121)] == [
+        "ok",
+        "unsynchronised",
+        "unsynchronised",
+        "ok",
+    ]
+
+
+def test_a_node_that_was_never_better_is_not_waited_for() -> None:
+    """It may be starting: but nothing is known of its clock, and unknown is not healthy."""
+    samples = [*unknown(0, 10, BoundReason.STARTING, step=1), *bounds((10, 100, 0.0))]
+    assert node(samples, 3)["state"] == "unsynchronised"
+    assert node(samples, 11)["state"] == "ok"
 
 
 def test_blocked_sources_are_named_with_the_bounds_growth() -> None:
