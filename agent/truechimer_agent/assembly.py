@@ -13,6 +13,7 @@ from truechimer_agent.collectors.ntp import Ntp
 from truechimer_agent.collectors.pressure import Pressure
 from truechimer_agent.collectors.stalls import Stalls
 from truechimer_agent.collectors.tcp import Tcp
+from truechimer_agent.collectors.vmrestore import VmRestore, is_told
 from truechimer_agent.collectors.wallclock import Wallclock
 from truechimer_agent.ntp import plan
 from truechimer_agent.pauses.stalllog import StallLog
@@ -59,6 +60,7 @@ class Parts:
 COLLECTORS: Mapping[str, Callable[[Parts], Collector]] = {
     "ntp": lambda parts: Ntp(parts.clock, parts.emit, parts.config.ntp, parts.plan, parts.estimator),
     "wallclock": lambda parts: Wallclock(parts.clock, parts.emit),
+    "vmrestore": lambda parts: VmRestore(parts.clock, parts.emit),
     "bound": lambda parts: Bounds(parts.clock, parts.emit, parts.estimator, parts.segment),
     "kernel": Kernel,
     "stalls": lambda parts: Stalls(parts, parts.config.pauses, parts.stall_log),
@@ -93,4 +95,6 @@ def collectors_of(parts: Parts) -> dict[str, Collector]:
     idle = {"tcp", "icmp"} - kinds
     if not parts.plan.servers:
         idle.add("ntp")
+    if not is_told():
+        idle.add("vmrestore")
     return {name: make(parts) for name, make in COLLECTORS.items() if name not in idle}

@@ -25,12 +25,18 @@ class HostClock:
         self._boot_id = boot_id()
         reading = clocks.read()
         self._steady = open_steady_clock(path, reading, self._boot_id)
+        self._suspended_ns = reading.suspended_ns
         self._on_epoch: list[Callable[[], None]] = []
         self._on_step: list[Callable[[], None]] = []
 
     def steady(self) -> SteadyClock:
         """The steady clock of the present epoch."""
         return self._steady
+
+    @property
+    def suspended_ns(self) -> int:
+        """BOOTTIME − MONOTONIC in the present epoch: another value means that the host slept since."""
+        return self._suspended_ns
 
     def steady_now_ns(self) -> int:
         """S now."""
@@ -45,7 +51,7 @@ class HostClock:
         self._on_epoch.append(react)
 
     def on_step(self, react: Callable[[], None]) -> None:
-        """Have ``react`` called when W was seen to step."""
+        """Have ``react`` called when W was seen to step, or the bound is in doubt: it must be said anew."""
         self._on_step.append(react)
 
     def begin_epoch(self) -> None:
@@ -54,9 +60,18 @@ class HostClock:
         for react in self._on_epoch:
             react()
         if self._path is not None:
-            keep_steady_clock(self._path, self._steady, self._boot_id, self.clocks.read())
+            keep_steady_clock(self._path, self._steady, self._boot_id, self._suspended_ns)
+
+    def slept(self) -> None:
+        """The host was seen to have slept: a new epoch, and what was published before stays refused."""
+        self._suspended_ns = self.clocks.read().suspended_ns
+        self.begin_epoch()
 
     def stepped(self) -> None:
         """W was seen to step: what is published of UTC − W must be said anew."""
         for react in self._on_step:
             react()
+
+    def doubted(self) -> None:
+        """What is published may be wrong: it must be withdrawn at once."""
+        self.stepped()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from truechimer.config.model import AgentConfig
     from truechimer.samples import Sample
     from truechimer_agent.assembly import Parts
-    from truechimer_agent.bounds.estimator import Bound
+    from truechimer_agent.bounds.bound import Bound
     from truechimer_agent.bounds.verdicts import Judged
     from truechimer_agent.collecting import Collector
 

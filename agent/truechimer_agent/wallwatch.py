@@ -22,6 +22,10 @@ FASTEST_W = 1.101
 SLEW_PPM = 600.0
 """Past the 500 ppm that the kernel's frequency word allows, somebody slews on purpose."""
 _SLEW_OVER_NS = 900_000_000
+_SECOND_NS = 1_000_000_000
+_DAY_NS = 86_400 * _SECOND_NS
+_LEAP_SEEN_NS = 10 * _SECOND_NS
+"""How long after midnight the kernel's leap second is looked for: it is read four times a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,8 @@ class WallWatch:
             self._stepped_ns += slept_ns
         stepped_ns = (reading.wall_ns - reading.boot_ns) - (known.wall_ns - known.boot_ns)
         if abs(stepped_ns) > STEP_NS + noise_ns:
-            events.append(self._event(EventKind.STEP, stepped_ns, reading))
+            kind = EventKind.LEAP if _is_leap(stepped_ns, noise_ns, reading) else EventKind.STEP
+            events.append(self._event(kind, stepped_ns, reading))
             self._stepped_ns += stepped_ns
         if events or reading.width_ns < known.width_ns:
             self._reference = reading
@@ -127,6 +132,18 @@ class WallWatch:
     def begin_epoch(self, steady: SteadyClock) -> None:
         """Go on in another epoch of S from the newest reading."""
         self._begin(steady, self._last)
+
+
+def _is_leap(stepped_ns: int, noise_ns: int, reading: Reading) -> bool:
+    """Whether a step is the kernel's leap second: by one second, at the end of a UTC day.
+
+    An inserted one sets W back from midnight, a deleted one forward to it (kernel/time/ntp.c).
+    """
+    if abs(abs(stepped_ns) - _SECOND_NS) > STEP_NS + noise_ns:
+        return False
+    midnight_ns = round(reading.wall_ns / _DAY_NS) * _DAY_NS
+    earliest_ns = midnight_ns - _SECOND_NS if stepped_ns < 0 else midnight_ns
+    return earliest_ns <= reading.wall_ns + noise_ns and reading.wall_ns < midnight_ns + _LEAP_SEEN_NS
 
 
 def _mono_minus_raw(reading: Reading) -> int:

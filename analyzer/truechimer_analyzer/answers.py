@@ -12,6 +12,10 @@ from truechimer.errors import NotEnough, UserError
 from truechimer.samples import COMMON_TAGS, MEASUREMENTS, EventKind
 from truechimer_analyzer import clockhistory, clocks, nodeclock, past, pauses, rtt, stepcause, timeouts
 from truechimer_analyzer.report import render
+from truechimer_analyzer.stability import nodes as stability
+from truechimer_analyzer.stability import series
+from truechimer_analyzer.stability.confidence import CONFIDENCE
+from truechimer_analyzer.stability.stretches import SPACING_S
 from truechimer_analyzer.stores import Columns
 from truechimer_analyzer.timeouts import binding, operations
 from truechimer_analyzer.window import AHEAD_NS, NS, OPTIONS, Question, groups, iso, parse_question
@@ -26,6 +30,8 @@ COMMANDS = tuple(OPTIONS)
 HISTORY_POINTS = 500
 # Longer than any sampling interval: whoever said nothing in this time is known by the list of nodes only.
 _LATEST_NS = 7 * 86_400 * NS
+# Stability reads so many rows of a measurement at once, whole nodes at a time.
+_ROWS_AT_ONCE = 300_000
 
 
 def answer(
@@ -245,6 +251,30 @@ def _pauses(reader: _Reader, question: Question, limits: LimitsConfig) -> dict[s
     return {"sources": pauses.describe(recorded, windows)}
 
 
+def _stability(reader: _Reader, question: Question, limits: LimitsConfig) -> dict[str, object]:  # noqa: ARG001
+    keys = sorted(reader.seen_ns())
+    names = sorted({node for _, node in keys})
+    nodes: list[dict[str, object]] = []
+    at_once = max(1, round(_ROWS_AT_ONCE * SPACING_S / question.window.length_s))
+    for first in range(0, len(names), at_once):
+        some = names[first : first + at_once]
+        nodes += stability.describe(
+            [key for key in keys if key[1] in some],
+            reader.rows("truechimer_clock", series.CLOCK_FIELDS, nodes=some),
+            reader.rows("truechimer_bound", series.BOUND_FIELDS, nodes=some),
+            # An event is placed by its steady time: its stamp may be of a clock that was stepped.
+            reader.rows(
+                "truechimer_clock_event",
+                series.EVENT_FIELDS,
+                nodes=some,
+                since_ns=max(0, question.window.since_ns - AHEAD_NS),
+            ),
+            question.window,
+        )
+    nodes.sort(key=lambda node: (str(node["cluster"]), str(node["node"])))
+    return {"spacing_s": SPACING_S, "confidence": CONFIDENCE, "nodes": nodes}
+
+
 def _timeouts(reader: _Reader, question: Question, limits: LimitsConfig) -> dict[str, object]:  # noqa: ARG001
     if question.product is not None or question.current is not None:
         raise UserError(
@@ -273,6 +303,7 @@ def _report(reader: _Reader, question: Question, limits: LimitsConfig) -> dict[s
         _pauses(reader, question, limits) if delays_too else None,
         _rtt(reader, question, limits) if delays_too else None,
         advised,
+        _stability(reader, question, limits) if clocks_too else None,
     )
     return {"markdown": markdown, "generated": iso(question.window.as_of_ns)}
 
@@ -281,6 +312,7 @@ _ANSWERS: Mapping[str, Callable[[_Reader, Question, LimitsConfig], dict[str, obj
     "clocks": _clocks,
     "rtt": _rtt,
     "pauses": _pauses,
+    "stability": _stability,
     "timeouts": _timeouts,
     "report": _report,
 }

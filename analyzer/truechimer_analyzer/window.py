@@ -31,6 +31,7 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
     "clocks": _COMMON,
     "rtt": (*_COMMON, "histogram"),
     "pauses": _COMMON,
+    "stability": _COMMON,
     "timeouts": (*_COMMON, "false_per_month", "detect_within", "rate", "product", "current"),
     "report": (*_COMMON, "false_per_month", "detect_within", "rate", "kind"),
 }

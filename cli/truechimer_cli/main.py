@@ -23,6 +23,7 @@ COMMANDS = {
     "clocks": ("truechimer_cli.commands.answers:clocks", "How wrong each clock can be, and who drifts."),
     "rtt": ("truechimer_cli.commands.answers:rtt", "How long the network delays, path by path."),
     "pauses": ("truechimer_cli.commands.answers:pauses", "How long hosts and processes stop, and why."),
+    "stability": ("truechimer_cli.commands.answers:stability", "How steadily each clock runs, by time span."),
     "timeouts": ("truechimer_cli.commands.answers:timeouts", "What every timeout should therefore be."),
     "report": ("truechimer_cli.commands.answers:report", "All of it in one document."),
     "now": ("truechimer_cli.commands.now:now", "This host's interval of true time."),

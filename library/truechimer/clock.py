@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from truechimer.errors import NothingThere, TruechimerError
 from truechimer.readings import NS, SystemClocks
-from truechimer.samples import BoundReason, BoundStatus
+from truechimer.samples import BoundReason, BoundStatus, Leap
 from truechimer.segment import BadSegment, SegmentReader, default_segment
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ FRESH_NS = 5 * NS
 HARD_LIMIT_NS = 1000 * NS
 _SUSPEND_NOISE_NS = 2_000_000
 _PPB = 1_000_000_000
+_DAY_NS = 86_400 * NS
 _LONGEST_NAP_S = 1.0
 _SHORTEST_NAP_S = 20e-6
 
@@ -160,14 +161,28 @@ def interval_at(published: Published, reading: Reading) -> Interval:
         )
     if age_ns > FRESH_NS:
         status = BoundStatus.HOLDOVER
+    latest_ns = steady_ns + published.upper_ns - (-published.frequency_upper_ppb * age_ns // _PPB)
+    if published.leap is not Leap.NONE and latest_ns >= _leap_at_ns(published):
+        raise NoBound(
+            "a leap second may have come since the bound was published",
+            status="unknown",
+            reason="leap",
+            hint="wait a moment: the agent follows UTC through it",
+        )
     return Interval(
         earliest_ns=steady_ns + published.lower_ns + published.frequency_lower_ppb * age_ns // _PPB,
-        latest_ns=steady_ns + published.upper_ns - (-published.frequency_upper_ppb * age_ns // _PPB),
+        latest_ns=latest_ns,
         status=status,
         reason=reason,
         as_of_age_s=age_ns / NS,
         epoch=published.epoch,
     )
+
+
+def _leap_at_ns(published: Published) -> int:
+    """When the leap that is due at the end of the bound's UTC day may come: a deleted second comes early."""
+    utc_ns = published.as_of_steady_ns + published.upper_ns
+    return (utc_ns // _DAY_NS + 1) * _DAY_NS - NS
 
 
 @lru_cache(maxsize=8)

@@ -142,15 +142,15 @@ def open_steady_clock(path: Path | None, reading: Reading, boot: str) -> SteadyC
         if abs(reading.suspended_ns - kept.suspended_ns) <= _SUSPEND_NS + reading.width_ns:
             return kept.steady
         steady = kept.steady.next_epoch()
-        keep_steady_clock(path, steady, boot, reading)
+        keep_steady_clock(path, steady, boot, reading.suspended_ns)
         return steady
     epoch = reading.wall_ns // NS if kept is None else kept.steady.epoch + 1
     steady = SteadyClock(reading.wall_ns - reading.raw_ns, epoch)
-    keep_steady_clock(path, steady, boot, reading)
+    keep_steady_clock(path, steady, boot, reading.suspended_ns)
     return steady
 
 
-def keep_steady_clock(path: Path, steady: SteadyClock, boot: str, reading: Reading) -> None:
+def keep_steady_clock(path: Path, steady: SteadyClock, boot: str, suspended_ns: int) -> None:
     """Write anchor and epoch so that a restart in this boot goes on with them; atomic and durable.
 
     The time asleep is kept too: a sleep while nobody was watching begins a new epoch.
@@ -160,7 +160,7 @@ def keep_steady_clock(path: Path, steady: SteadyClock, boot: str, reading: Readi
             "boot_id": boot,
             "anchor_ns": steady.anchor_ns,
             "epoch": steady.epoch,
-            "suspended_ns": reading.suspended_ns,
+            "suspended_ns": suspended_ns,
         }
     )
     fresh = path.with_name(path.name + ".new")

@@ -91,6 +91,7 @@ class BoundReason(IntEnum):
     STARTING = 7
     LEAP = 8
     CHECKING = 9
+    NO_REDUNDANCY = 10
 
 
 class ProbeOutcome(IntEnum):
@@ -344,6 +345,7 @@ MEASUREMENTS: Mapping[str, Measurement] = {
                 _float("frequency_lower_ppm", "least frequency error of RAW"),
                 _float("frequency_upper_ppm", "greatest frequency error of RAW"),
                 _float("half_width_seconds", "half of upper − lower"),
+                _float("wall_minus_steady_seconds", "W − S then: lower and upper with it bound UTC − S"),
                 _int("status", "how far the interval can be trusted", BoundStatus),
                 _int("reason", "why it is not better", BoundReason),
                 _int("servers_used", "servers selected"),

@@ -8,7 +8,8 @@ from agent.simulation import exchange
 
 from truechimer.readings import Reading
 from truechimer.samples import BoundReason, BoundStatus
-from truechimer_agent.bounds.estimator import Estimator
+from truechimer_agent.bounds.estimator import Bound, Estimator
+from truechimer_agent.bounds.intervals import Drift, Interval
 from truechimer_agent.collectors.bound import Bounds
 from truechimer_agent.hostclock import HostClock
 
@@ -99,3 +100,19 @@ def test_a_step_is_told_at_once_and_is_no_rate():
     assert len(told) == 1
     assert told[0].fields["status"] == int(BoundStatus.UNKNOWN)
     assert sum(shipped(bounds, clocks, 5, 12)) == 0
+
+
+def test_a_bound_of_the_wall_clock_carries_what_makes_it_one_of_the_steady_clock():
+    """With W − S of the same reading its ends are those of UTC − S, widened by the reading alone."""
+    clocks, clock, bounds, _ = begun()
+    clocks.wall_ahead_ns += SECOND // 3
+    interval = Interval(7_000_000, 9_000_000)
+    at_ns = clock.steady_now_ns()
+    known = Bound(at_ns, interval, Drift(0, 0), BoundStatus.SYNCHRONIZED, BoundReason.NONE, ())
+    fields = bounds.observe(known).fields
+    d_s = fields["wall_minus_steady_seconds"]
+    assert d_s == pytest.approx(1 / 3, abs=1e-9)
+    assert fields["lower_seconds"] + d_s == pytest.approx(7e-3, abs=1e-7)
+    assert fields["upper_seconds"] + d_s == pytest.approx(9e-3, abs=1e-7)
+    none = bounds.observe(Bound(at_ns, None, Drift(0, 0), BoundStatus.UNKNOWN, BoundReason.NO_REPLY, ()))
+    assert "wall_minus_steady_seconds" not in none.fields

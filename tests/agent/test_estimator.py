@@ -6,7 +6,7 @@ import pytest
 from agent.simulation import S0, Server, Simulation, exchange
 
 from truechimer.samples import BoundReason, BoundStatus, NtpOutcome, ServerReason, ServerVerdict
-from truechimer_agent.bounds.estimator import Estimator
+from truechimer_agent.bounds.estimator import Action, Estimator
 from truechimer_agent.bounds.intervals import largest_minority
 from truechimer_agent.ntp.exchange import Failure
 
@@ -242,30 +242,97 @@ def test_a_new_epoch_forgets_and_says_disrupted_until_a_majority_answers():
     assert bound.status is BoundStatus.SYNCHRONIZED
 
 
-def test_a_server_that_contradicts_itself_loses_its_vote_until_three_samples_agree():
-    """It jumped by a second: its old word and its new one cannot both be true."""
+def test_a_server_that_contradicts_itself_loses_its_vote_until_enough_samples_agree():
+    """It jumped by a second: all are asked, the others stand by what they said, so it alone is wrong."""
     estimator = _estimator("a", "b", "c", "jumper")
     for server in ("a", "b", "c", "jumper"):
         _answer(estimator, server, 0)
-    for number in (1, 2, 3):
-        bound = _answer(estimator, "jumper", SECOND, at_ns=S0 + number * 10**7)
-        judged = {judged.server: judged for judged in bound.servers}["jumper"]
-        if number < 3:
-            assert judged.verdict is ServerVerdict.UNUSABLE
-            assert judged.reason is ServerReason.INCONSISTENT_WITH_ITSELF
-        else:
-            assert judged.verdict is ServerVerdict.FALSETICKER
+    bound = _answer(estimator, "jumper", SECOND, at_ns=S0 + 10**7)
+    assert (bound.interval, bound.reason) == (None, BoundReason.CHECKING)
+    assert estimator.take_action() is Action.ASK_ALL
+    for number in (2, 3):
+        _answer(estimator, "jumper", SECOND, at_ns=S0 + number * 10**7)
+    for server in ("a", "b", "c"):
+        bound = _answer(estimator, server, 0, at_ns=S0 + 4 * 10**7)
+    assert estimator.take_action() is Action.NONE
+    judged = {judged.server: judged for judged in bound.servers}["jumper"]
+    assert (judged.verdict, judged.reason) == (
+        ServerVerdict.UNUSABLE,
+        ServerReason.INCONSISTENT_WITH_ITSELF,
+    )
+    assert bound.interval is not None
+    bound = _answer(estimator, "jumper", SECOND, at_ns=S0 + 5 * 10**7)
+    judged = {judged.server: judged for judged in bound.servers}["jumper"]
+    assert judged.verdict is ServerVerdict.FALSETICKER
+    for number in range(6, 20):  # back again, and to and fro: it can raise no further doubt
+        bound = _answer(estimator, "jumper", number % 2 * SECOND, at_ns=S0 + number * 10**7)
         assert bound.interval is not None
+        assert estimator.take_action() is Action.NONE
+
+
+def test_when_all_servers_tell_of_the_same_jump_only_newer_exchanges_count():
+    """The host's clocks stood still without a trace: a new epoch, and a bound at once from the answers."""
+    estimator = _estimator("a", "b", "c")
+    for server in ("a", "b", "c"):
+        _answer(estimator, server, 0)
+    _answer(estimator, "a", SECOND, at_ns=S0 + 10**7)
+    assert estimator.take_action() is Action.ASK_ALL
+    for server in ("a", "a", "b", "c"):
+        bound = _answer(estimator, server, SECOND, at_ns=S0 + 2 * 10**7)
+    assert (bound.interval, bound.status) == (None, BoundStatus.DISRUPTED)
+    assert estimator.take_action() is Action.NEW_EPOCH
+    assert abs(estimator.last_jump_ns - SECOND) < 10**7
+    estimator.begin_epoch()
+    bound = estimator.at(S0 + 3 * 10**7)
+    assert bound.interval is not None
+    assert bound.interval.lower_ns <= SECOND <= bound.interval.upper_ns
+    assert bound.interval.upper_ns < SECOND + 10**7
+
+
+def test_a_sleep_seen_before_a_found_jump_is_acted_upon_forgets_its_answers_too():
+    """What was answered before the sleep says nothing of after it."""
+    estimator = _estimator("a", "b", "c")
+    for server in ("a", "b", "c"):
+        _answer(estimator, server, 0)
+    _answer(estimator, "a", SECOND, at_ns=S0 + 10**7)
+    assert estimator.take_action() is Action.ASK_ALL
+    for server in ("a", "a", "b", "c"):
+        _answer(estimator, server, SECOND, at_ns=S0 + 2 * 10**7)
+    estimator.begin_epoch()
+    assert estimator.at(S0 + 3 * 10**7).interval is None
+
+
+def test_a_jump_that_is_possible_begins_anew_without_a_gap():
+    """One near server demands 3 ms; the far ones bear that as well as none: only their answers count."""
+    estimator = _estimator("near", "far", "farther")
+    _answer(estimator, "near", 0, half_ns=10_000)
+    for server in ("far", "farther"):
+        _answer(estimator, server, 0, half_ns=20_000_000)
+    _answer(estimator, "near", 3_000_000, at_ns=S0 + 10**8, half_ns=10_000)
+    assert estimator.take_action() is Action.ASK_ALL
+    for server in ("far", "farther"):
+        _answer(estimator, server, 3_000_000, at_ns=S0 + 2 * 10**8, half_ns=20_000_000)
+    for number in range(2):
+        _answer(estimator, "near", 3_000_000, at_ns=S0 + 3 * 10**8 + number, half_ns=10_000)
+    assert estimator.take_action() is Action.NEW_EPOCH
+    estimator.begin_epoch()
+    bound = estimator.at(S0 + 4 * 10**8)
+    assert bound.interval is not None
+    assert bound.interval.lower_ns <= 3_000_000 <= bound.interval.upper_ns
 
 
 def test_one_bad_stamp_among_many_does_not_spoil_a_server():
-    """0.1 % of bad stamps must not make results wrong: one of ten is spared."""
+    """A lone server is asked again, and what it says then agrees with what it said before."""
     estimator = _estimator("a")
     for number in range(9):
         _answer(estimator, "a", 0, at_ns=S0 + number * 10**7)
     bound = _answer(estimator, "a", 3_000_000, at_ns=S0 + 10**8)
-    assert bound.interval is not None
+    assert bound.reason is BoundReason.CHECKING
+    for number in (11, 12):
+        bound = _answer(estimator, "a", 0, at_ns=S0 + number * 10**7)
+    assert bound.reason is BoundReason.SINGLE_SERVER
     assert bound.interval.lower_ns <= 0 <= bound.interval.upper_ns
+    assert estimator.take_action() is Action.ASK_ALL
 
 
 def test_a_server_that_disowns_its_time_loses_what_it_said():

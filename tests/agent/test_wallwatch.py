@@ -137,3 +137,41 @@ def test_the_summary_leaves_steps_out_of_the_rates_and_keeps_the_extremes():
     later = watch.summarise()
     assert later.wall_rate_ppm == pytest.approx(0, abs=0.01)
     assert later.least_ns == later.greatest_ns == summary.wall_minus_steady_ns
+
+
+DAY_NS = 86_400 * 10**9
+
+
+def just_past_midnight(host, size_ns):
+    """A reading after a step of ``size_ns`` that the kernel made at the end of the day."""
+    into_day_ns = (STEADY.anchor_ns + host.raw_ns) % DAY_NS
+    host.raw_ns += DAY_NS - into_day_ns + 100_000_000
+    host.stepped_ns += size_ns
+    return host.read()
+
+
+@pytest.mark.parametrize("size_ns", [-(10**9), 10**9])
+def test_the_kernels_leap_second_is_no_step(size_ns):
+    """By one second at midnight UTC, however it was inserted or deleted."""
+    host, watch = started()
+    events = watch.feed(just_past_midnight(host, size_ns))
+    assert [(e.kind, e.size_ns) for e in events if e.kind is not EventKind.SLEW] == [
+        (EventKind.LEAP, size_ns)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("size_ns", "later_ns"), [(10**9 + 50_000, 0), (-(10**9), 3_600 * 10**9), (2 * 10**9, 0)]
+)
+def test_other_steps_around_midnight_are_steps(size_ns, later_ns):
+    """Of another size, or an hour later."""
+    host, watch = started()
+    host.raw_ns += later_ns
+    if later_ns:
+        watch.feed(just_past_midnight(host, 0))
+        host.raw_ns += later_ns
+        host.stepped_ns += size_ns
+        events = watch.feed(host.read())
+    else:
+        events = watch.feed(just_past_midnight(host, size_ns))
+    assert [(event.kind, event.size_ns) for event in events] == [(EventKind.STEP, size_ns)]

@@ -57,6 +57,37 @@ def test_a_report_has_every_part_with_its_evidence_and_assumptions() -> None:
     assert "nan" not in text.lower()
 
 
+def steady(node: str = "a") -> list[Sample]:
+    """Two hours of W − S that strays 1 µs a second, and never a bound."""
+    return [
+        made.sample(
+            "truechimer_clock",
+            float(at),
+            {
+                "wall_minus_steady_seconds": 1e-6 * at,
+                "wall_rate_ppm": 1.0,
+                "steady_seconds": float(at),
+                "epoch": 1,
+            },
+            node,
+        )
+        for at in range(0, 7200, 10)
+    ]
+
+
+def test_stability_has_a_row_for_each_record_with_what_is_missing() -> None:
+    """At 1 min, 10 min, 1 h and 1 d: what strays 1 µs a second strays 60 µs, 600 µs, 3.6 ms, unknown."""
+    text = report(steady(), 7200, since="2h")
+    (found,) = [line for line in text.splitlines() if "wall clock against oscillator" in line]
+    assert "| 60 µs, 600 µs, –, – |" in found
+    assert "100% of the window" in found
+    assert text.count("refused: no bound of UTC stood in this window") == 2
+    assert "what a lease of that length must allow" in text
+    assert "## Stability" in report(host())
+    assert "## Stability" not in report(host(), kind="timeouts")
+    assert_tables_are_even(report(steady("<b>|x|"), 7200, since="2h"))
+
+
 def test_a_part_can_be_asked_for_alone() -> None:
     assert "## Timeouts" not in report(host(), kind="clocks")
     assert "## Clocks" not in report(host(), kind="timeouts")

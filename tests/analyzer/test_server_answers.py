@@ -20,7 +20,7 @@ def bound(time_s, node, lower, upper):
     return line(time_s, node, f"lower_seconds={lower},upper_seconds={upper},status=1i", "truechimer_bound")
 
 
-@pytest.mark.parametrize("command", ["clocks", "rtt", "pauses", "report"])
+@pytest.mark.parametrize("command", ["clocks", "rtt", "pauses", "stability", "report"])
 def test_commands_are_answered(running, command):
     """Each is a JSON object, also where there is nothing to say."""
     answer = running.get(f"/api/v1/{command}", since="1h")

@@ -140,6 +140,73 @@ def path(name: str, peer: str, base_s: float, lost: int = 0) -> Document:
     }
 
 
+def deviation(kind: str, record: str, *, most_s: float = 7200.0) -> list[Document]:
+    """One deviation of a record, much as of a real clock: white phase noise, then a wandering rate."""
+    noise_s, wander = {"wall_minus_steady": (2e-8, 3e-10), "utc_minus_steady": (2e-6, 4e-10)}.get(
+        record, (2e-6, 1e-11)
+    )
+    found = []
+    for tau_s in (10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 10800, 21600, 43200, 86400):
+        if tau_s > most_s:
+            break
+        adev = math.hypot(1.7 * noise_s / tau_s, wander * math.sqrt(tau_s))
+        value = {
+            "adev": adev,
+            "tdev": tau_s / math.sqrt(3) * math.hypot(noise_s / tau_s**1.3, wander * math.sqrt(tau_s)),
+            "mtie": 6 * noise_s + (12e-6 * tau_s if record != "utc_minus_wall" else 0.0),
+        }[kind]
+        spread = 1 + 2 * tau_s / most_s
+        sure = record == "wall_minus_steady" or kind != "mtie"
+        found.append(
+            {
+                "tau_s": float(tau_s),
+                "value": value,
+                "lower": value / spread**0.6 if sure else max(0.0, value - 2.2e-4),
+                "upper": value * spread if sure else value + 2.2e-4,
+                "terms": max(3, int(most_s * 3 / 10) - 2 * tau_s // 10),
+            }
+        )
+    return found
+
+
+def record(name: str, *, most_s: float = 7200.0, needed_s: float | None = None) -> Document:
+    """One record of the stability document; refused when it needs more."""
+    refused = needed_s is not None
+    return {
+        "series": name,
+        "points": 20 if refused else int(most_s / 3),
+        "stretches": 1 if refused else 2,
+        "span_s": 190.0 if refused else most_s * 3,
+        "longest_s": 190.0 if refused else most_s * 2,
+        "used_share": 0.053 if refused else 0.98,
+        "breaks": {} if refused or name == "utc_minus_steady" else {"step": 1},
+        "half_width_s": 1e-7 if name == "wall_minus_steady" else 1.1e-4,
+        **{
+            kind: [] if refused else deviation(kind, name, most_s=most_s) for kind in ("adev", "tdev", "mtie")
+        },
+        "refused": {
+            "reason": "190 s of the window are without gap or step: it takes 300 s",
+            "needed_s": needed_s,
+        }
+        if refused
+        else None,
+    }
+
+
+def stability(*names: str, **options: Any) -> Document:
+    """The stability document of these nodes."""
+    kinds = ("wall_minus_steady", "utc_minus_steady", "utc_minus_wall")
+    return {
+        "as_of": AS_OF,
+        "spacing_s": 10.0,
+        "confidence": 0.95,
+        "nodes": [
+            {"cluster": "prod", "node": name, "series": [record(kind, **options) for kind in kinds]}
+            for name in names
+        ],
+    }
+
+
 TIMEOUTS: Document = {
     "evidence": {
         "paths": 3,
@@ -233,7 +300,13 @@ def empty() -> Fleet:
     """Nobody has reported."""
     refusal = {"error": "no round trips in the last hour", "hint": "wait for samples", "document": None}
     return Fleet(
-        {"clocks": clocks(), "rtt": {"paths": []}, "pauses": {"sources": []}, "timeouts": refusal},
+        {
+            "clocks": clocks(),
+            "rtt": {"paths": []},
+            "pauses": {"sources": []},
+            "stability": stability(),
+            "timeouts": refusal,
+        },
         {"timeouts": 422},
         NO_SERIES,
     )
@@ -270,6 +343,7 @@ def one_host() -> Fleet:
             "clocks": clocks(host),
             "rtt": {"paths": paths},
             "pauses": {"sources": [source("web-1")]},
+            "stability": stability("web-1"),
             "timeouts": TIMEOUTS,
         },
         {},
@@ -341,11 +415,30 @@ def many_hosts() -> Fleet:
             "clocks": clocks(*nodes),
             "rtt": {"paths": paths},
             "pauses": {"sources": sources},
+            "stability": stability(*names, most_s=86_400.0),
             "timeouts": TIMEOUTS,
         },
         {},
         SERIES,
     )
+
+
+def broken_records() -> list[Any]:
+    """Records of the stability document in which nothing is as it should be."""
+    bad = {"tau_s": 10, "value": None, "lower": HOSTILE}
+    return [
+        {
+            "series": "utc_minus_wall",
+            "adev": [bad, None, {"tau_s": -1, "value": 1}, {"tau_s": 10, "value": 1e-300}],
+            "tdev": "none",
+            "mtie": [{"tau_s": 10, "value": 1e300, "lower": 0}],
+            "breaks": {HOSTILE: 1, "gap": HOSTILE},
+            "refused": None,
+        },
+        {"series": "wall_minus_steady", "refused": HOSTILE},
+        {"series": HOSTILE, "adev": [bad]},
+        7,
+    ]
 
 
 def broken() -> Fleet:
@@ -391,6 +484,14 @@ def broken() -> Fleet:
                         "causes": [],
                     },
                     {},
+                ]
+            },
+            "stability": {
+                "nodes": [
+                    {"cluster": HOSTILE, "node": HOSTILE, "series": broken_records()},
+                    {"node": HOSTILE, "series": "none"},
+                    None,
+                    3,
                 ]
             },
             "timeouts": {

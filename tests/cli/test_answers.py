@@ -79,6 +79,28 @@ PAUSES = {
         }
     ]
 }
+RECORD = {
+    "series": "wall_minus_steady",
+    "points": 360,
+    "stretches": 2,
+    "span_s": 3580.0,
+    "longest_s": 1790.0,
+    "used_share": 0.994,
+    "breaks": {"step": 1},
+    "half_width_s": 1e-7,
+    "adev": [{"tau_s": 10.0, "value": 2.9e-9, "lower": 2.2e-9, "upper": 4.2e-9, "terms": 356}],
+    "tdev": [{"tau_s": 10.0, "value": 1.67e-8, "lower": 1.3e-8, "upper": 2.4e-8, "terms": 356}],
+    "mtie": [{"tau_s": 600.0, "value": 6.5e-5, "lower": 0.0, "upper": 7e-5, "terms": 240}],
+    "refused": None,
+}
+REFUSED_RECORD = RECORD | {
+    "series": "utc_minus_wall",
+    "adev": [],
+    "tdev": [],
+    "mtie": [],
+    "refused": {"reason": "no bound of UTC", "needed_s": 300.0},
+}
+STABILITY = {"nodes": [{"cluster": "prod", "node": "db-1[x]", "series": [RECORD, REFUSED_RECORD]}]}
 USE = {
     "use": "request",
     "timeout_s": 1.2,
@@ -111,6 +133,19 @@ def answer(analyzer, command, document, *options, status=200):
         ("clocks", CLOCKS, ["db-1[bold]", "64.0 µs", "−211 µs", "stepped", "size_s −500 ms", "10.0.0.1"]),
         ("rtt", RTT, ["a", "b", "30.1 ms", "1.50 s", "–"]),
         ("pauses", PAUSES, ["2× stopped", "60.0 ms", "98%"]),
+        (
+            "stability",
+            STABILITY,
+            [
+                "db-1[x]",
+                "2.9e−9",
+                "16.7 ns",
+                "65.0 µs",
+                "10.0 min",
+                "1× step",
+                "no bound of UTC; 5.00 min more",
+            ],
+        ),
         ("timeouts", TIMEOUTS, ["1.20 s", "refused", "too few samples", "31.0 h", "518 400"]),
     ],
 )
@@ -159,6 +194,19 @@ def test_timeouts_that_are_all_refused_are_exit_4_with_the_reasons_printed(analy
     told = capsys.readouterr()
     assert "too few samples" in told.out
     assert "31.0 h more" in told.err
+
+
+@pytest.mark.parametrize(
+    ("needed_s", "said"), [(300.0, "Measure for about 5.00 min more"), (None, "No bound of UTC.")]
+)
+def test_stability_that_is_all_refused_is_exit_4_with_the_reasons_printed(analyzer, capsys, needed_s, said):
+    refused = REFUSED_RECORD | {"refused": {"reason": "no bound of UTC", "needed_s": needed_s}}
+    document = {"nodes": [STABILITY["nodes"][0] | {"series": [refused, refused]}]}
+    assert answer(analyzer, "stability", document) == 4
+    told = capsys.readouterr()
+    assert "no bound of UTC" in told.out
+    assert said in told.err
+    assert answer(analyzer, "stability", {"nodes": []}) == 4
 
 
 @pytest.mark.parametrize(

@@ -119,6 +119,21 @@ def test_an_interval_that_cannot_be_justified_is_refused(bound, at, status, reas
     assert (caught.value.status, caught.value.reason, caught.value.exit_code) == (status, reason, 3)
 
 
+@pytest.mark.parametrize(("leap", "refused_s"), [(Leap.INSERT, 19), (Leap.DELETE, 19), (Leap.NONE, None)])
+def test_an_announced_leap_second_ends_what_was_published_before_it(leap, refused_s):
+    """At the end of the bound's UTC day, a second early: a deleted one comes then."""
+    day = 86_400 * NS
+    as_of = 20_000 * day - 20 * NS
+    bound = replace(BOUND, leap=leap, as_of_steady_ns=as_of, anchor_ns=as_of - 100 * NS)
+    for second in range(60):
+        if refused_s is not None and second >= refused_s:
+            with pytest.raises(NoBound) as refusal:
+                interval_at(bound, reading(second * NS))
+            assert refusal.value.reason == "leap"
+        else:
+            interval_at(bound, reading(second * NS))
+
+
 def test_a_silent_agent_means_holdover_before_it_means_refusal():
     assert interval_at(BOUND, reading(5 * NS)).status is BoundStatus.SYNCHRONIZED
     assert interval_at(BOUND, reading(5 * NS + 1)).status is BoundStatus.HOLDOVER

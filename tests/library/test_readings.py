@@ -72,7 +72,7 @@ def test_another_boot_is_another_epoch_with_its_own_anchor(tmp_path):
 def test_epochs_begun_while_running_are_kept(tmp_path):
     path = tmp_path / "steady"
     steady = open_steady_clock(path, READING, "boot-a").next_epoch()
-    keep_steady_clock(path, steady, "boot-a", READING)
+    keep_steady_clock(path, steady, "boot-a", READING.suspended_ns)
     assert open_steady_clock(path, READING, "boot-a") == steady
 
 

@@ -15,14 +15,16 @@ from truechimer_agent.bounds.intervals import Drift, Interval, agreed
 from truechimer_agent.bounds.source import sample_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Mapping
 
     from truechimer_agent.ntp.exchange import Exchange
 
 PATIENCE_NS = 1_000_000_000
 """How long the answers are awaited."""
-_TELLING = 3
-"""Samples of the server that raised the doubt which tell a bad stamp from a bad server."""
+_TELLING = 2
+"""New samples of the server that raised the doubt which tell a bad stamp from a bad server."""
+_FORGIVING = 3
+"""Samples of a server among which one bad stamp is left out."""
 
 
 class Outcome(Enum):
@@ -47,8 +49,9 @@ class Doubt:
     samples: dict[str, list[Exchange]] = field(default_factory=dict)
 
     def take(self, server: str, exchange: Exchange) -> None:
-        """Keep a sample that came while the doubt lasts."""
-        self.samples.setdefault(server, []).append(exchange)
+        """Keep a sample that was asked for since: another may have been under way while the clocks stood."""
+        if exchange.sent_ns >= self.since_ns:
+            self.samples.setdefault(server, []).append(exchange)
 
     def jump_of(self, server: str, exchange: Exchange) -> Interval | None:
         """The jumps that one sample allows; None of a server that had no vote before."""
@@ -64,7 +67,7 @@ class Doubt:
         None without a sample or a history, and of a server whose samples allow no jump at all.
         """
         jumps = [found for each in self.samples.get(server, ()) if (found := self.jump_of(server, each))]
-        return agreed(jumps, len(jumps) - (len(jumps) >= _TELLING)) if jumps else None
+        return agreed(jumps, len(jumps) - (len(jumps) >= _FORGIVING)) if jumps else None
 
     def agrees(self, server: str) -> bool:
         """Whether a server's samples agree with its history, a single bad stamp forgiven."""
@@ -76,22 +79,44 @@ class Doubt:
         found = self.jump_of(server, exchange)
         return found is None or _stands(found)
 
-    def outcome(self, now_ns: int, in_use: Collection[str], needed: int) -> Outcome:
-        """STEADY when ``needed`` servers agree with their own histories and no jump explains more answers.
+    def outcome(self, now_ns: int, in_use: Collection[str], tolerated: int) -> Outcome:
+        """What the answers of those ``in_use`` make of it, ``tolerated`` of whom may be wrong.
 
-        JUMPED when that cannot be any more, or is not so when the time for answers is over: what was
-        measured before is vouched for only as long as it is proven.
+        STEADY: all but so many stand by their histories, and no jump that some server demands is possible.
+        JUMPED: one is possible, too few stand by their histories, or not enough have answered in time: what
+        was measured before is vouched for only as long as it is proven.
         """
-        jumps = [found for server in in_use if (found := self.jump(server)) is not None]
-        steady = sum(_stands(found) for found in jumps)
-        rival = _best_rival(jumps)
+        needed = len(in_use) - tolerated
+        steady = sum(_stands(found) for found in self._jumps(in_use))
         waiting = [server for server in in_use if server in self.regions and not self._has_told(server)]
-        if not waiting or now_ns - self.since_ns >= PATIENCE_NS:
-            return Outcome.STEADY if steady >= needed and steady >= rival else Outcome.JUMPED
-        silent = sum(server not in self.samples for server in waiting)
-        if steady >= needed and steady >= rival + silent:
-            return Outcome.STEADY
-        return Outcome.JUMPED if steady + len(waiting) < needed else Outcome.OPEN
+        if steady + len(waiting) < needed:
+            return Outcome.JUMPED
+        if waiting and now_ns - self.since_ns < PATIENCE_NS:
+            return Outcome.OPEN
+        if steady < needed or self.may_have_jumped(in_use, tolerated):
+            return Outcome.JUMPED
+        return Outcome.STEADY
+
+    def may_have_jumped(self, in_use: Collection[str], tolerated: int) -> bool:
+        """Whether some jump that one server demands is borne by all answers but ``tolerated``."""
+        jumps = self._jumps(in_use)
+        demanded = [each for each in jumps if not _stands(each)]
+        edges = {edge for each in jumps for edge in (each.lower_ns, each.upper_ns)}
+        return any(
+            any(each.lower_ns <= edge <= each.upper_ns for each in demanded)
+            and sum(each.lower_ns <= edge <= each.upper_ns for each in jumps) >= len(jumps) - tolerated
+            for edge in edges
+        )
+
+    def proven_jump(self, in_use: Collection[str], tolerated: int) -> Interval | None:
+        """The jumps that all answers but ``tolerated`` bear; None when no jump at all is among them."""
+        jumps = self._jumps(in_use)
+        needed = len(jumps) - tolerated
+        found = agreed(jumps, needed) if needed > 0 else None
+        return None if found is None or _stands(found) else found
+
+    def _jumps(self, in_use: Collection[str]) -> list[Interval]:
+        return [found for server in in_use if (found := self.jump(server)) is not None]
 
     def _has_told(self, server: str) -> bool:
         return len(self.samples.get(server, ())) >= (_TELLING if server == self.raised_by else 1)
@@ -104,17 +129,3 @@ def jump(before: Interval, after: Interval) -> Interval:
 
 def _stands(jumped: Interval) -> bool:
     return jumped.lower_ns <= 0 <= jumped.upper_ns
-
-
-def _best_rival(jumps: Sequence[Interval]) -> int:
-    """How many answers the jump explains that explains most of them, among jumps that some answer demands."""
-    moved = [each for each in jumps if not _stands(each)]
-    edges = [edge for each in jumps for edge in (each.lower_ns, each.upper_ns)]
-    return max(
-        (
-            sum(other.lower_ns <= edge <= other.upper_ns for other in jumps)
-            for edge in edges
-            if any(each.lower_ns <= edge <= each.upper_ns for each in moved)
-        ),
-        default=0,
-    )

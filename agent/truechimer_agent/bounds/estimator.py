@@ -5,17 +5,18 @@ Pure: exchanges and steady times in, values out. See docs/design.md for the stat
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from truechimer.samples import BoundReason, BoundStatus, Leap, ServerVerdict
+from truechimer.samples import BoundReason, BoundStatus, Leap
+from truechimer_agent.bounds.bound import Bound
 from truechimer_agent.bounds.doubt import Doubt, Outcome
 from truechimer_agent.bounds.frequency import Frequency
-from truechimer_agent.bounds.intervals import Drift, Interval, agreed, largest_minority
+from truechimer_agent.bounds.intervals import Interval, largest_minority
 from truechimer_agent.bounds.leap import LeapWatch, announced, is_last_day, is_smearing
+from truechimer_agent.bounds.majority import majority_of, standing
 from truechimer_agent.bounds.source import Source, sample_of
-from truechimer_agent.bounds.verdicts import Judged, judged
+from truechimer_agent.bounds.verdicts import judged
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,32 +30,6 @@ class Action(Enum):
     NONE = auto()
     ASK_ALL = auto()
     NEW_EPOCH = auto()
-
-
-@dataclass(frozen=True, slots=True)
-class Bound:
-    """UTC − S lies in ``interval`` at S = ``steady_ns``; None when nothing can be vouched for.
-
-    ``leap``: what may happen at the end of this UTC day, the last of a month.
-    """
-
-    steady_ns: int
-    interval: Interval | None
-    drift: Drift
-    status: BoundStatus
-    reason: BoundReason
-    servers: tuple[Judged, ...]
-    leap: Leap = Leap.NONE
-
-    def after(self, steady_ns: int) -> Interval | None:
-        """The interval aged to a later S."""
-        if self.interval is None:
-            return None
-        return self.drift.age(self.interval, max(0, steady_ns - self.steady_ns))
-
-    def count(self, verdict: ServerVerdict) -> int:
-        """How many servers have that verdict."""
-        return sum(judged.verdict is verdict for judged in self.servers)
 
 
 class Estimator:
@@ -77,7 +52,8 @@ class Estimator:
         self._clear_from_ns = 0
         self._carried: list[tuple[str, Exchange]] = []
         self._action = Action.NONE
-        self.last_jump_ns = 0
+        self._taken = Action.NONE
+        self.last_jump_ns: int | None = None
 
     @property
     def sources(self) -> Mapping[str, Source]:
@@ -87,21 +63,22 @@ class Estimator:
     def take_action(self) -> Action:
         """What must be done now; asked once, it is taken as done.
 
-        ASK_ALL: a burst to every server at once. NEW_EPOCH: the steady clock cannot be compared with
-        what it was (``last_jump_ns``: by how much UTC − S jumped): ``begin_epoch`` must follow.
+        ASK_ALL: a burst to every server at once. NEW_EPOCH: the steady clock cannot be compared with what it
+        was, so ``begin_epoch`` must follow (``last_jump_ns``: by how much UTC − S jumped, if that is proven).
         """
-        action, self._action = self._action, Action.NONE
-        return action
+        self._taken, self._action = self._action, Action.NONE
+        return self._taken
 
     def begin_epoch(self) -> None:
         """Forget everything that was measured in S: it cannot be compared any more.
 
-        What was measured since a jump that the servers found is kept.
+        What was measured since a jump that the servers found is kept, when that is why.
         """
+        why, self._taken = self._taken, Action.NONE
         self._forget(BoundStatus.DISRUPTED, BoundReason.DISRUPTED)
         self._leap.forget()
         carried, self._carried = self._carried, []
-        for server, exchange in carried:
+        for server, exchange in carried if why is Action.NEW_EPOCH else ():
             self._sources[server].heard(exchange)
             self._sources[server].hold(exchange)
 
@@ -149,14 +126,12 @@ class Estimator:
             return
         in_use = self._in_use()
         regions = {each.server: region for each in in_use if (region := each.at(now_ns, drift)) is not None}
-        needed = len(in_use) - self._tolerance(len(in_use))
-        majority = _majority(list(regions.values()), needed, self._tolerance(len(in_use)))
+        majority = majority_of(list(regions.values()), len(in_use), self._tolerance(len(in_use)))
         known_false = majority is not None and not before.meets(majority)
         if known_false or not (source.may_raise_doubt or len(in_use) <= 2):
             source.lose_vote([exchange])
             return
         self._doubt = Doubt(now_ns, source.server, regions, drift)
-        self._doubt.take(source.server, exchange)
         self._action = Action.ASK_ALL
         self._settle(now_ns)
 
@@ -166,7 +141,8 @@ class Estimator:
         if doubt is None:
             return
         in_use = [source.server for source in self._in_use()]
-        outcome = doubt.outcome(now_ns, in_use, len(in_use) - self._tolerance(len(in_use)))
+        tolerated = self._tolerance(len(in_use))
+        outcome = doubt.outcome(now_ns, in_use, tolerated)
         if outcome is Outcome.OPEN:
             return
         self._doubt = None
@@ -177,6 +153,8 @@ class Estimator:
 
     def _believe(self, doubt: Doubt) -> None:
         """The histories stand; who contradicts its own loses its vote."""
+        if doubt.agrees(doubt.raised_by):
+            self._sources[doubt.raised_by].suspect()
         for server, samples in doubt.samples.items():
             source = self._sources[server]
             if server in doubt.regions and not doubt.agrees(server):
@@ -188,14 +166,12 @@ class Estimator:
 
     def _renounce(self, doubt: Doubt) -> None:
         """UTC − S jumped, or nobody can tell: only what was sent since counts."""
-        found = doubt.jump(doubt.raised_by)
-        self.last_jump_ns = 0 if found is None else found.middle_ns
+        in_use = [source.server for source in self._in_use()]
+        found = doubt.proven_jump(in_use, self._tolerance(len(in_use)))
+        self.last_jump_ns = None if found is None else found.middle_ns
         self._sources[doubt.raised_by].suspect()
         self._carried = [
-            (server, exchange)
-            for server, samples in doubt.samples.items()
-            for exchange in samples
-            if exchange.sent_ns >= doubt.since_ns
+            (server, exchange) for server, samples in doubt.samples.items() for exchange in samples
         ]
         self._forget(BoundStatus.DISRUPTED, BoundReason.DISRUPTED)
         self._action = Action.NEW_EPOCH
@@ -216,7 +192,7 @@ class Estimator:
             self._forget(BoundStatus.UNKNOWN, BoundReason.LEAP)
             self._action = Action.ASK_ALL
             return
-        self._known = at_ns, Interval(interval.lower_ns + passed.move_ns, interval.upper_ns + passed.move_ns)
+        self._known = at_ns, interval.moved(passed.move_ns)
         self._frequency.move(passed.move_ns)
         for source in self._sources.values():
             source.move(passed.move_ns)
@@ -228,12 +204,7 @@ class Estimator:
         return announced(leaps, len(in_use) - self._tolerance(len(in_use)))
 
     def at(self, steady_ns: int) -> Bound:
-        """The bound at S = ``steady_ns``, or at the newest exchange if that is later.
-
-        The interval is published when some point lies in n − f of the n servers in use, silent ones
-        counted. It holds every point in v − f of the v that have a vote: of those, at most f lie, so the
-        truth is certainly in so many, and a silent server cannot turn a liar's overlap into a proof.
-        """
+        """The bound at S = ``steady_ns``, or at the newest exchange if that is later."""
         steady_ns = max(steady_ns, self._newest_ns)
         self._advance(steady_ns)
         drift = self._frequency.at(steady_ns)
@@ -241,9 +212,10 @@ class Estimator:
         proven = {source.server: source.at(steady_ns, drift) for source in in_use}
         intervals = {server: interval for server, interval in proven.items() if interval is not None}
         tolerated = self._tolerance(len(in_use))
-        needed = len(in_use) - tolerated
-        majority = _majority(list(intervals.values()), needed, tolerated)
-        status, reason = self._status(in_use, len(intervals), needed, majority)
+        majority = majority_of(list(intervals.values()), len(in_use), tolerated)
+        status, reason = BoundStatus.UNKNOWN, BoundReason.NO_SERVERS
+        if self._sources:
+            status, reason = standing(in_use, len(intervals), tolerated, majority)
         published = majority
         if self._leap.is_guarded:
             published, status, reason = None, BoundStatus.UNKNOWN, BoundReason.LEAP
@@ -302,31 +274,3 @@ class Estimator:
 
     def _tolerance(self, in_use: int) -> int:
         return largest_minority(in_use) if self._tolerated is None else self._tolerated
-
-    def _status(
-        self, in_use: Sequence[Source], voting: int, needed: int, majority: Interval | None
-    ) -> tuple[BoundStatus, BoundReason]:
-        if not in_use:
-            return BoundStatus.UNKNOWN, BoundReason.NO_REPLY if self._sources else BoundReason.NO_SERVERS
-        reached = sum(source.is_reached or source.polls == 0 for source in in_use)
-        if majority is not None:
-            if reached < needed:
-                return BoundStatus.HOLDOVER, BoundReason.SOURCES_BLOCKED
-            single = len(in_use) == 1
-            return BoundStatus.SYNCHRONIZED, BoundReason.SINGLE_SERVER if single else BoundReason.NONE
-        if voting >= needed:
-            return BoundStatus.UNKNOWN, BoundReason.NO_MAJORITY
-        if any(source.polls == 0 for source in in_use):
-            return BoundStatus.UNKNOWN, BoundReason.STARTING
-        if voting == 0 and reached == 0:
-            return BoundStatus.UNKNOWN, BoundReason.NO_REPLY
-        return (
-            BoundStatus.UNKNOWN,
-            BoundReason.SOURCES_BLOCKED if reached < needed else BoundReason.NO_MAJORITY,
-        )
-
-
-def _majority(voting: list[Interval], needed: int, tolerated: int) -> Interval | None:
-    if needed < 1 or agreed(voting, needed) is None:
-        return None
-    return agreed(voting, len(voting) - tolerated) if len(voting) > tolerated else None

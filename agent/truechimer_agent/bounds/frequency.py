@@ -48,12 +48,7 @@ class Frequency:
 
     def move(self, by_ns: int) -> None:
         """A leap second: UTC's label is ``by_ns`` later from now on."""
-        self._points = [
-            _Point(
-                point.steady_ns, Interval(point.interval.lower_ns + by_ns, point.interval.upper_ns + by_ns)
-            )
-            for point in self._points
-        ]
+        self._points = [_Point(point.steady_ns, point.interval.moved(by_ns)) for point in self._points]
 
     def add(self, steady_ns: int, interval: Interval) -> None:
         """Take the majority's interval of UTC − S at S = ``steady_ns``."""

@@ -31,6 +31,10 @@ class Interval:
         """The midpoint, rounded down."""
         return (self.lower_ns + self.upper_ns) // 2
 
+    def moved(self, by_ns: int) -> Interval:
+        """All values, ``by_ns`` greater."""
+        return Interval(self.lower_ns + by_ns, self.upper_ns + by_ns)
+
     def meets(self, other: Interval) -> bool:
         """Whether both share a point."""
         return self.lower_ns <= other.upper_ns and other.lower_ns <= self.upper_ns

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from truechimer.segment import SegmentWriter
-    from truechimer_agent.bounds.estimator import Bound, Estimator
+    from truechimer_agent.bounds.bound import Bound
+    from truechimer_agent.bounds.estimator import Estimator
     from truechimer_agent.hostclock import HostClock
 
 NS = 1e9
@@ -130,6 +131,7 @@ class Bounds:
                 "lower_seconds": lower,
                 "upper_seconds": upper,
                 "half_width_seconds": (upper - lower) / 2,
+                "wall_minus_steady_seconds": d_ns / NS,
             }
         return Observation("truechimer_bound", now_ns, fields)
 
@@ -145,7 +147,7 @@ def published(clock: HostClock, bound: Bound) -> Published:
         upper_ns=bound.interval.upper_ns if bound.interval else 0,
         frequency_lower_ppb=bound.drift.lower_ppb,
         frequency_upper_ppb=bound.drift.upper_ppb,
-        suspended_ns=clock.clocks.read().suspended_ns,
+        suspended_ns=clock.suspended_ns,
         status=bound.status,
         reason=bound.reason,
         leap=bound.leap,

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from truechimer.config.model import NtpConfig
-    from truechimer_agent.bounds.estimator import Bound, Estimator
+    from truechimer_agent.bounds.bound import Bound
+    from truechimer_agent.bounds.estimator import Estimator
     from truechimer_agent.hostclock import HostClock
     from truechimer_agent.ntp.plan import Plan, Server
 
@@ -187,10 +188,12 @@ class Ntp:
         """Do what the estimator needs done."""
         action = self._estimator.take_action()
         if action is Action.ASK_ALL:
+            self._clock.doubted()
             for server in self._plan.servers:
                 self._begin(self._burst(server))
         elif action is Action.NEW_EPOCH:
-            self._emit(self._jumped())
+            if self._estimator.last_jump_ns is not None:
+                self._emit(self._jumped(self._estimator.last_jump_ns))
             self._clock.begin_epoch()
 
     def _begin(self, burst: Coroutine[None, None, None]) -> None:
@@ -207,11 +210,11 @@ class Ntp:
 
         await asyncio.gather(*(ask(number) for number in range(START_BURST)))
 
-    def _jumped(self) -> Observation:
+    def _jumped(self, size_ns: int) -> Observation:
         """The servers found that all clocks of this host stood still for a while."""
         steady_ns = self._clock.steady_now_ns()
         fields = {
-            "size_seconds": self._estimator.last_jump_ns / NS,
+            "size_seconds": size_ns / NS,
             "steady_seconds": steady_ns / NS,
             "epoch": self._clock.steady().epoch,
         }

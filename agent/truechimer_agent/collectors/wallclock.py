@@ -33,6 +33,7 @@ class Wallclock:
         self._rounds = 0
         self._clocksource = _clocksource()
         self._set_watch: ClockSetWatch | None = None
+        clock.on_epoch(lambda: self._watch.begin_epoch(clock.steady()))
 
     async def open(self) -> None:
         """Ask the kernel to tell when W is set; without that, steps are still found by reading."""
@@ -85,8 +86,8 @@ class Wallclock:
         for event in self._watch.feed(self._clock.clocks.read()):
             self._emit(self._observed(event))
             if event.kind is EventKind.SUSPEND:
-                self._begin_epoch()
-            elif event.kind is EventKind.STEP:
+                self._clock.slept()
+            elif event.kind in (EventKind.STEP, EventKind.LEAP):
                 self._clock.stepped()
 
     def _watch_clocksource(self) -> None:
@@ -95,11 +96,7 @@ class Wallclock:
             self._clocksource = name
             event = ClockEvent(EventKind.CLOCKSOURCE, 0, self._clock.steady_now_ns())
             self._emit(self._observed(event))
-            self._begin_epoch()
-
-    def _begin_epoch(self) -> None:
-        self._clock.begin_epoch()
-        self._watch.begin_epoch(self._clock.steady())
+            self._clock.begin_epoch()
 
     def _observed(self, event: ClockEvent) -> Observation:
         return Observation(

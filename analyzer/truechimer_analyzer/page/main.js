@@ -11,6 +11,7 @@ import { drawHeadline } from "./headline.js";
 import { drawOffset, drawRate, forgetNode } from "./node.js";
 import { drawPauses, forgetPauses, pauseRows, readPauses, worstPause } from "./pauses.js";
 import { drawServers } from "./servers.js";
+import { drawStability, forgetStability, readStability, stabilityRows } from "./stability.js";
 import { drawTimeouts, readTimeouts, timeoutRows, timeoutsNote } from "./timeouts.js";
 import { Live } from "./live.js";
 import { startTheme } from "./theme.js";
@@ -76,6 +77,10 @@ async function refresh() {
   const series = node
     ? Object.entries(SERIES).map(([name, options]) => fetchAnswer(name, "series", seriesOptions(options, node, since), signal, `${node.key} ${since}`))
     : [];
+  const subject = node && `${node.key} ${since}`;
+  if (node && (answers.stability?.subject !== subject || performance.now() >= answers.stability.next)) {
+    series.push(fetchAnswer("stability", "stability", seriesOptions({}, node, since), signal, subject));
+  }
   await Promise.all([...rest, ...series]);
   if (!signal.aborted) draw();
 }
@@ -143,7 +148,9 @@ function drawNode(clocks, node) {
   drawServers(byId("servers"), node);
   if (answers.bound?.subject === subject) drawOffset({ document: of("bound"), events: events(of("happened")), asOf: clocks.asOf, node: node.key });
   if (answers.rate?.subject === subject) drawRate({ document: of("rate"), asOf: clocks.asOf, node: node.key });
-  trouble("node", "bound", "rate", "happened");
+  if (answers.stability?.subject === subject) drawStability(readStability(of("stability"), node), node.name);
+  trouble("node", "bound", "rate", "happened", "stability");
+  links("stability", "Stability", [["JSON", address("stability", seriesOptions({}, node, view.since))]], () => stabilityRows(readStability(of("stability"), node)));
   const bound = seriesOptions(SERIES.bound, node, view.since);
   links("node", "Wall clock minus UTC", [
     ["JSON", address("series", bound)], ["CSV", address("series", { ...bound, format: "csv" })],
@@ -224,6 +231,7 @@ function forget() {
   forgetNode();
   forgetPauses();
   forgetDelays();
+  forgetStability();
 }
 
 const live = new Live(refresh);

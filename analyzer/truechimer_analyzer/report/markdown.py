@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from truechimer.errors import NotEnough
+from truechimer_analyzer.report import stability as steadiness
 from truechimer_analyzer.report.figures import count, length, rate, signed
 from truechimer_analyzer.timeouts import ASSUMPTIONS, TimeoutsRefused
 from truechimer_analyzer.window import iso
@@ -42,6 +43,7 @@ def render(
     pauses: Mapping[str, Any] | None,
     rtt: Mapping[str, Any] | None,
     timeouts: Mapping[str, Any] | NotEnough | None,
+    stability: Mapping[str, Any] | None = None,
 ) -> str:
     """One Markdown document of what is not None; ``timeouts`` may be the refusal that was raised instead."""
     between = f"From {iso(window.since_ns)} to {iso(window.as_of_ns)} UTC."
@@ -51,6 +53,10 @@ def render(
     if clocks is not None:
         parts += [*_summary(clocks, limits), "## Clocks", *_clocks(clocks, limits)]
         rests_on += _CLOCK_ASSUMPTIONS
+    if stability is not None and stability["nodes"]:
+        cells = [[escaped(cell) for cell in (name, *row)] for name, row in steadiness.rows(stability)]
+        parts += ["## Stability", _table(steadiness.HEAD, cells), steadiness.EXPLAINED]
+        rests_on += steadiness.ASSUMPTIONS
     if rtt is not None:
         parts += ["## Round trips", *_rtt(rtt)]
     if pauses is not None:

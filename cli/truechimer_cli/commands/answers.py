@@ -1,4 +1,4 @@
-"""The answering commands: ``clocks``, ``rtt``, ``pauses``, ``timeouts``, ``report``."""
+"""The answering commands: ``clocks``, ``rtt``, ``pauses``, ``stability``, ``timeouts``, ``report``."""
 
 from __future__ import annotations
 
@@ -115,6 +115,29 @@ def pauses(query: dict[str, str], store: str | None, *, as_json: bool, check: bo
 
 @click.command()
 @answering
+def stability(query: dict[str, str], store: str | None, *, as_json: bool, check: bool) -> int:  # noqa: ARG001
+    """How steadily each clock runs: ADEV, TDEV and MTIE over spans of 10 s up to days.
+
+    Of three records: wall - steady (the clock that a daemon steers, against the raw oscillator), UTC - steady
+    (the oscillator left alone), UTC - wall (the steered clock against true time). Nothing spans a gap or a
+    step. What the evidence is too thin for is left out; exit code 4 when that is all of it. Stability is a
+    finding, not a fault: --check never makes this exit with 1.
+
+    Example: truechimer stability --node db-1 --since 24h
+    """
+    from truechimer_cli.tables.stability import tables
+
+    document = ask("stability", query, store)
+    code = _answer(document, tables, "nodes", as_json=as_json, bad=False)
+    records = [record for node in document.get("nodes") or [] for record in node.get("series") or []]
+    if code == 0 and all(record.get("refused") for record in records):
+        _too_little_of(records)
+        return 4
+    return code
+
+
+@click.command()
+@answering
 @click.option("--product", help="Advice for one product (not built yet).")
 @click.option("--current", type=click.Path(path_type=Path), help="Its present settings (not built yet).")
 @click.option("--false-per-month", metavar="N", help="False alarms that are tolerable in 30 days.")
@@ -222,6 +245,16 @@ def _too_little(needed_s: list[float]) -> None:
     else:
         wait = "nothing was measured in this span yet: wait some seconds, or look back further with --since"
     sys.stderr.write(f"truechimer: {as_sentences('too little data to answer', wait)}\n")
+
+
+def _too_little_of(records: list[Document]) -> None:
+    """What the refused records of ``stability`` lack: time, or else what the first says."""
+    needed = [n for record in records if (n := record["refused"].get("needed_s")) is not None]
+    if needed or not records:
+        _too_little(needed)
+        return
+    why = str(records[0]["refused"].get("reason"))
+    sys.stderr.write(f"truechimer: {as_sentences('too little data to answer', why)}\n")
 
 
 def _clock_is_bad(document: Document) -> bool:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from truechimer.readings import Reading
     from truechimer.segment import Published
-    from truechimer_agent.bounds.estimator import Bound
+    from truechimer_agent.bounds.bound import Bound
 
 TIMEOUT_NS = 2 * NS
 WATCH_NS = NS // 4
@@ -166,9 +166,8 @@ class Run:
         self._unnoticed = False
         for event in self._watch.feed(self._clocks.read()):
             if event.kind is EventKind.SUSPEND:
-                self._clock.begin_epoch()
-                self._watch.begin_epoch(self._clock.steady())
-            elif event.kind is EventKind.STEP:
+                self._clock.slept()
+            elif event.kind in (EventKind.STEP, EventKind.LEAP):
                 self._clock.stepped()
 
     def _publish(self) -> None:
@@ -309,6 +308,7 @@ class Run:
         action = self._estimator.take_action()
         if action is Action.ASK_ALL:
             self._dense_until_ns = self._now_ns + 4 * NS
+            self._clock.doubted()
             for poll in self._polls:
                 for number in range(START_BURST):
                     self._at(self._now_ns + number * int(OWN_GAP_S * NS), self._ask, poll.server, None)
@@ -451,7 +451,8 @@ class Run:
         if len(self.tally.findings) < _MOST_FINDINGS and why in (classes.MISSED, classes.UNSIGNED):
             scenario = self._scenario
             self.tally.findings.append(
-                f"scenario {scenario.number} ({scenario.kind}) at awake {self._now_ns / NS:.3f} s: {what} ({why})"
+                f"scenario {scenario.number} ({scenario.kind}) "
+                f"at awake {self._now_ns / NS:.3f} s: {what} ({why})"
             )
 
 
