@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from truechimer_analyzer.judgement import Interval, aged
+from truechimer_analyzer.judgement import Interval
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,18 +15,21 @@ if TYPE_CHECKING:
 
 LATE_S = 64.0
 """Replies of the last polls together say more of a server than its last one."""
+UNSEEN_PPM = 20.0
+"""How fast UTC − W moves at most on an ordinary host between those replies: nobody bounds it meanwhile."""
 NS = 1_000_000_000
 
 
-def evidence(servers: Mapping[str, Heard], as_of_ns: int, raw_ppm: Interval) -> dict[str, object]:
+def evidence(servers: Mapping[str, Heard], as_of_ns: int, since_ns: int) -> dict[str, object]:
     """Every largest set of servers whose intervals share a point, the largest first, with what they share.
 
-    A server may stand in several camps when its interval is wide. ``split`` is their sizes: "2–2".
+    Replies stamped before ``since_ns``, when W was stepped, say nothing. A server may stand in several
+    camps when its interval is wide. ``split`` is their sizes: "2–2".
     """
     intervals = {
         name: interval
         for name, server in servers.items()
-        if (interval := _interval(server, as_of_ns, raw_ppm)) is not None
+        if (interval := _interval(server, as_of_ns, since_ns)) is not None
     }
     found = camps(intervals)
     return {
@@ -54,22 +57,14 @@ def camps(intervals: Mapping[str, Interval]) -> list[tuple[str, ...]]:
     return [names for _, names in sorted(found, key=lambda each: (-len(each[1]), each[0]))]
 
 
-def _interval(server: Heard, as_of_ns: int, raw_ppm: Interval) -> Interval | None:
+def _interval(server: Heard, as_of_ns: int, since_ns: int) -> Interval | None:
     """What the server's late replies prove together, or its last one where they contradict each other."""
     known = server.replied & np.isfinite(server.lower_s) & np.isfinite(server.upper_s)
-    rows = np.flatnonzero(known)
+    rows = np.flatnonzero(known & (server.stamp_ns >= since_ns))
     if not len(rows):
         return None
-    late = rows[server.at_ns[rows] >= server.at_ns[rows[-1]] - round(LATE_S * NS)]
-    unknown = Interval(float("nan"), float("nan"))
-    each = [
-        aged(
-            Interval(float(server.lower_s[row]), float(server.upper_s[row])),
-            float(as_of_ns - server.at_ns[row]) / NS,
-            raw_ppm,
-            unknown,
-        )
-        for row in late.tolist()
-    ]
-    together = Interval(max(one.lower for one in each), min(one.upper for one in each))
-    return together if together.lower <= together.upper else each[-1]
+    rows = rows[server.at_ns[rows] >= server.at_ns[rows[-1]] - round(LATE_S * NS)]
+    moved_s = (as_of_ns - server.at_ns[rows]) / NS * UNSEEN_PPM * 1e-6
+    lower_s, upper_s = server.lower_s[rows] - moved_s, server.upper_s[rows] + moved_s
+    together = Interval(float(lower_s.max()), float(upper_s.min()))
+    return together if together.lower <= together.upper else Interval(float(lower_s[-1]), float(upper_s[-1]))

@@ -143,12 +143,13 @@ def with_more(
     bound: Bound,
 ) -> tuple[Raised, ...]:
     """The flags with what else speaks for them: camps, silent servers, who made a step."""
+    stepped_ns = [event.time_ns for event in events if event.kind == EventKind.STEP]
     more = {
-        Flag.NO_MAJORITY: lambda: camps.evidence(case.servers, case.as_of_ns, bound.raw_ppm),
+        Flag.NO_MAJORITY: lambda: camps.evidence(case.servers, case.as_of_ns, max(stepped_ns, default=0)),
         Flag.SOURCES_BLOCKED: lambda: _silent(servers, bound),
         Flag.UNSYNCHRONISED: lambda: _silent(servers, bound),
         Flag.FALSETICKER_IN_USE: lambda: _smearing(servers),
-        Flag.STEPPED: lambda: _stepped(evidence, key, events),
+        Flag.STEPPED: lambda: _stepped(evidence, key, events, case.as_of_ns),
     }
     return tuple(
         replace(raised, evidence=raised.evidence | more[raised.flag]()) if raised.flag in more else raised
@@ -170,14 +171,14 @@ def _smearing(servers: Sequence[Mapping[str, object]]) -> dict[str, object]:
     return {"smearing": smearing} if smearing else {}
 
 
-def _stepped(evidence: Evidence, key: Key, events: Sequence[Event]) -> dict[str, object]:
+def _stepped(evidence: Evidence, key: Key, events: Sequence[Event], as_of_ns: int) -> dict[str, object]:
     """Who made the newest step, and of the last few each."""
     steps = [event for event in events if event.kind == EventKind.STEP]
     witnesses = evidence.witnesses.get(key)
     if witnesses is None or not steps:
         return {}
     newest = steps[-stepcause.EXPLAINED :]
-    told_of = [{"at": iso(step.time_ns), **stepcause.explained(step, witnesses)} for step in newest]
+    told_of = [{"at": iso(step.time_ns), **stepcause.explained(step, witnesses, as_of_ns)} for step in newest]
     return {**{name: value for name, value in told_of[-1].items() if name != "at"}, "causes": told_of}
 
 

@@ -152,7 +152,7 @@ def _assess(
         age_s=age_s or 0.0,
         interval=interval,
         ended=broken or restarted,
-        moved=[event for event in events if event.kind in _MOVES and event.steady_s > bound.steady_s],
+        moved=[event for event in events if event.kind in _MOVES and _follows(event, bound)],
         quiet_since_s=_quiet_since_s(bound.epoch, events) if trusted else None,
         in_use=[str(server["server"]) for server in servers],
         kernel_leap=kernel_leap,
@@ -203,8 +203,12 @@ def _breaks(event: Event, bound: Bound) -> bool:
 
 def _restarts(event: Event, bound: Bound) -> bool:
     """Whether the agent began anew after the bound: nobody watched W in between."""
-    same = event.kind == EventKind.AGENT_START and event.epoch == bound.epoch
-    return same and event.steady_s > bound.steady_s
+    return event.kind == EventKind.AGENT_START and _follows(event, bound)
+
+
+def _follows(event: Event, bound: Bound) -> bool:
+    """Whether an event came after the bound, in its epoch."""
+    return event.epoch == bound.epoch and event.steady_s > bound.steady_s
 
 
 def _bound(bounds: Columns, rows: NDArray[np.intp]) -> Bound:

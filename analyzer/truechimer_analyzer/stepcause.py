@@ -75,13 +75,16 @@ class Witnesses:
     daemons: Sequence[str]
 
 
-def explained(step: Event, witnesses: Witnesses) -> dict[str, object]:
+def explained(step: Event, witnesses: Witnesses, as_of_ns: int) -> dict[str, object]:
     """``who`` made a step (time_daemon, other, kernel_leap, unknown), ``why`` that is said, and the evidence.
 
-    ``daemons`` are those known on the host, whoever stepped.
+    ``daemons`` are those known on the host, whoever stepped. Nobody else is named before a time daemon has
+    had ``AROUND_S`` to go on.
     """
     before, after = _kernel_around(step, witnesses)
     who, why = _who(step, before, after)
+    if who == "other" and as_of_ns - step.time_ns < AROUND_S * NS:
+        who, why = "unknown", "nobody vouches for the kernel's clock yet; a time daemon may still do so"
     rate_before, rate_after = _slewing_around(step, witnesses)
     return {
         "who": who,

@@ -224,7 +224,27 @@ def test_a_two_two_split_names_the_camps() -> None:
     evidence = flags(node(samples, 301))["no_majority"]["evidence"]
     assert evidence["split"] == "2–2"
     assert [camp["servers"] for camp in evidence["camps"]] == [["a", "b"], ["c", "d"]]
-    assert evidence["camps"][1]["lower_s"] == pytest.approx(0.105, abs=0.01)
+    assert evidence["camps"][1]["lower_s"] == pytest.approx(0.105, abs=0.0005)
+
+
+def test_camps_are_told_apart_by_milliseconds_and_not_across_a_step() -> None:
+    samples = [*unknown(0, 310, BoundReason.NO_MAJORITY), made.event(280.0, "step", 1.0)]
+    for second in range(200, 300, 16):
+        for name, offset_s in (("a", 0.0), ("b", 0.0005), ("c", 0.004), ("d", 0.0045)):
+            since_step_s = offset_s - (second > 280)
+            samples.append(
+                made.server(
+                    float(second),
+                    name,
+                    3,
+                    lower_seconds=since_step_s - 0.001,
+                    upper_seconds=since_step_s + 0.001,
+                    reason=13,
+                )
+            )
+    evidence = flags(node(samples, 301))["no_majority"]["evidence"]
+    assert {tuple(camp["servers"]) for camp in evidence["camps"]} == {("a", "b"), ("c", "d")}
+    assert all(-1.01 < camp["lower_s"] < -0.99 for camp in evidence["camps"])
 
 
 # Servers
@@ -296,7 +316,7 @@ LOST = {"synchronized": 0, "maxerror_seconds": 16.0, "status": 64}
 def test_a_step_names_who_made_it_by_what_the_kernel_said_before_and_after(
     before: dict[str, float], after: list[dict[str, float]], size_s: float, who: str
 ) -> None:
-    samples = [*bounds((0, 300, 0.0)), kernel(195, **before), made.event(200.5, "step", size_s)]
+    samples = [*bounds((0, 350, 0.0)), kernel(195, **before), made.event(200.5, "step", size_s)]
     samples += [kernel(205 + 10.0 * index, **fields) for index, fields in enumerate(after)]
     samples += [
         made.sample(
@@ -307,7 +327,9 @@ def test_a_step_names_who_made_it_by_what_the_kernel_said_before_and_after(
         for second, ppm in ((190.0, 3.0), (200.0, 4.0), (210.0, 5.0), (220.0, 6.0))
     ]
     samples.append(made.sample("truechimer_daemon", 190, {"stratum": 2}, daemon="chrony"))
-    evidence = flags(node(samples, 290))["stepped"]["evidence"]
+    early = flags(node(samples, 290))["stepped"]["evidence"]
+    assert early["who"] == ("unknown" if who == "other" else who)
+    evidence = flags(node(samples, 330))["stepped"]["evidence"]
     assert (evidence["who"], evidence["daemons"], evidence["size_s"]) == (who, ["chrony"], size_s)
     assert evidence["kernel_before"]["mono_rate_ppm"] == 4.0
     assert evidence["kernel_before"]["synchronized"] == (before.get("synchronized", 1) == 1)
