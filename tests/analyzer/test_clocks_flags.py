@@ -1,6 +1,7 @@
 """Flags over time: raised after a while, kept until the opposite is proven, never flapping at a limit."""
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from analyzer.synthetic import NS, T0, ArrayStore
 from truechimer.config.model import LimitsConfig
 from truechimer.samples import BoundReason, BoundStatus, Sample
 from truechimer_analyzer.answers import answer
+from truechimer_analyzer.flagrules import RULES
 from truechimer_analyzer.window import iso
 
 LIMITS = LimitsConfig(max_offset_s=0.05, max_frequency_ppm=100)
@@ -342,3 +344,10 @@ def test_without_the_kernels_word_nobody_is_blamed() -> None:
     samples = [*bounds((0, 300, 0.0)), made.event(200.5, "step", 1.0)]
     evidence = flags(node(samples, 290))["stepped"]["evidence"]
     assert (evidence["who"], evidence["kernel_before"], evidence["daemons"]) == ("unknown", None, [])
+
+
+def test_every_flag_with_a_rule_and_every_limit_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "clocks.md").read_text()
+    assert [flag.value for flag in RULES if f"| `{flag.value}` |" not in page] == []
+    limits = [field.name for field in dataclasses.fields(LimitsConfig)]
+    assert [name for name in limits if f"`{name}`" not in page and name != "max_skew_s"] == []
