@@ -25,8 +25,6 @@ UNSEEN_PPM = 15.0
 REGULAR_S = 12.0
 # A step is stamped when it is seen: a bound this much older or younger may already contain it.
 STEP_DOUBT_S = 2.0
-# Rates that it takes before a frequency of W is held against a limit: half a minute at 10 s each.
-LEAST_RATES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +124,7 @@ def aged(interval: Interval, age_s: float, raw_ppm: Interval, wall_ppm: Interval
 class WallRate:
     """How W ran against RAW lately: ``mean_ppm`` ± ``error_ppm``, and the ``span`` of single rates.
 
-    ``count`` rates over ``span_s`` seconds, the first ending at ``since_ns``. ``last_ppm`` is the span of
-    the last ``LEAST_RATES`` with the error of each, over ``last_s`` seconds, the first ending at
-    ``last_ns``: where W runs now; nothing from fewer.
+    ``count`` rates over ``span_s`` seconds, the first ending at ``since_ns``.
     """
 
     mean_ppm: float
@@ -137,9 +133,6 @@ class WallRate:
     count: int
     span_s: float
     since_ns: int
-    last_ppm: Interval = NOTHING
-    last_s: float = 0.0
-    last_ns: int = 0
 
 
 UNKNOWN_RATE = WallRate(math.nan, math.nan, NOTHING, 0, 0.0, 0)
@@ -181,10 +174,6 @@ def wall_rate(
     span_s = float(steady_s[-1] - steady_s[0]) + interval_s
     widths = width_s[np.isfinite(width_s)]
     error_ppm = float(widths.max()) / span_s * 1e6 if len(widths) and span_s > 0 else 0.0
-    enough = len(steady_s) >= LEAST_RATES
-    last_s = float(steady_s[-1] - steady_s[-LEAST_RATES]) + interval_s if enough else 0.0
-    each_ppm = float(widths.max()) / interval_s * 1e6 if len(widths) and interval_s > 0 else 0.0
-    last = rate_ppm[-LEAST_RATES:]
     return WallRate(
         mean_ppm=float(rate_ppm.mean()),
         error_ppm=error_ppm,
@@ -192,9 +181,6 @@ def wall_rate(
         count=len(steady_s),
         span_s=span_s,
         since_ns=int(time_ns[0]),
-        last_ppm=Interval(float(last.min()) - each_ppm, float(last.max()) + each_ppm) if enough else NOTHING,
-        last_s=last_s,
-        last_ns=int(time_ns[-LEAST_RATES]) if enough else 0,
     )
 
 
@@ -207,8 +193,3 @@ def wall_frequency(raw_ppm: Interval, rate: WallRate) -> Interval:
         raw_ppm.lower - rate.mean_ppm - rate.error_ppm,
         raw_ppm.upper - rate.mean_ppm + rate.error_ppm,
     )
-
-
-def wall_frequency_now(raw_ppm: Interval, rate: WallRate) -> Interval:
-    """d(UTC − W)/dt of every single one of the last rates; nothing from fewer than ``LEAST_RATES``."""
-    return Interval(raw_ppm.lower - rate.last_ppm.upper, raw_ppm.upper - rate.last_ppm.lower)
