@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Literal
 
-from truechimer.samples import BoundReason, BoundStatus, ServerVerdict
+from truechimer.samples import BoundReason, BoundStatus, Leap, ServerVerdict
 
 MAX_OFFSET_S = 0.05
 MAX_FREQUENCY_PPM = 100
@@ -34,6 +34,18 @@ class Group:
     name: str
     alerts: tuple[Alert, ...]
 
+
+# chronyd tells what is left to be slewed now; the others an offset of which some part has been slewed since.
+_BELIEVED_LEAST = (
+    '(truechimer_daemon_system_time_seconds{daemon="chrony"} '
+    'or clamp_max(truechimer_daemon_system_time_seconds{daemon!="chrony"}, 0)) '
+    "- truechimer_daemon_root_dispersion_seconds - truechimer_daemon_root_delay_seconds / 2"
+)
+_BELIEVED_MOST = (
+    '(truechimer_daemon_system_time_seconds{daemon="chrony"} '
+    'or clamp_min(truechimer_daemon_system_time_seconds{daemon!="chrony"}, 0)) '
+    "+ truechimer_daemon_root_dispersion_seconds + truechimer_daemon_root_delay_seconds / 2"
+)
 
 _CLOCKS = Group(
     "truechimer-clocks",
@@ -112,6 +124,23 @@ _CLOCKS = Group(
             "Take the server out of the time daemons' configurations. When every node says so, the server "
             "is wrong; "
             "when one node does, its path is asymmetric.",
+        ),
+        Alert(
+            "TruechimerDaemonDisagrees",
+            f"(({_BELIEVED_LEAST}) > on (cluster, node) group_left "
+            "max by (cluster, node) (max_over_time(truechimer_bound_upper_seconds[1m])) "
+            f"or ({_BELIEVED_MOST}) < on (cluster, node) group_left "
+            "min by (cluster, node) (min_over_time(truechimer_bound_lower_seconds[1m]))) "
+            f"unless truechimer_daemon_leap == {Leap.UNSYNCHRONISED:d} "
+            f"and on (cluster, node) (truechimer_bound_status == {BoundStatus.SYNCHRONIZED:d} "
+            f"or truechimer_bound_status == {BoundStatus.HOLDOVER:d})",
+            "1m",
+            "warning",
+            "{{ $labels.node }}: its own time daemon believes what its servers disprove",
+            "The daemon's interval of UTC − clock meets none of the last minute's proven ones: it follows a "
+            "false server, or does not know that the clock was moved.",
+            "`truechimer clocks --node` has both intervals. Compare the daemon's sources (chronyc sources, "
+            "ntpq -p, timedatectl timesync-status) with the servers' verdicts there.",
         ),
         Alert(
             "TruechimerClockStepped",

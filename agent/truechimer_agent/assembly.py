@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from truechimer_agent.bounds.estimator import Estimator
 from truechimer_agent.collectors.bound import Bounds
+from truechimer_agent.collectors.daemon import Daemons, daemons_of
 from truechimer_agent.collectors.icmp import Icmp
 from truechimer_agent.collectors.kernel import Kernel
 from truechimer_agent.collectors.ntp import Ntp
@@ -63,6 +64,11 @@ COLLECTORS: Mapping[str, Callable[[Parts], Collector]] = {
     "vmrestore": lambda parts: VmRestore(parts.clock, parts.emit),
     "bound": lambda parts: Bounds(parts.clock, parts.emit, parts.estimator, parts.segment),
     "kernel": Kernel,
+    "daemon": lambda parts: Daemons(
+        parts,
+        daemons_of(parts.config.daemon),
+        Bounds(parts.clock, parts.emit, parts.estimator, None).say,
+    ),
     "stalls": lambda parts: Stalls(parts, parts.config.pauses, parts.stall_log),
     "pressure": Pressure,
     "tcp": lambda parts: Tcp(parts, parts.config.probe, parts.stall_log),

@@ -73,5 +73,5 @@ class HostClock:
             react()
 
     def doubted(self) -> None:
-        """What is published may be wrong: it must be withdrawn at once."""
+        """The bound is in doubt, or no longer: what is published must be said anew at once."""
         self.stepped()

@@ -120,15 +120,15 @@ def _bound(bound: Bound, steady_ns: int, wall_ns: int, d_ns: int, half_ns: int) 
 
 def _server(parts: Parts, judged: Judged, d_ns: int, half_ns: int) -> dict[str, object]:
     source = parts.estimator.sources[judged.server]
-    last, interval = source.last, judged.interval
+    last, best, interval = source.last, source.best, judged.interval
     return {
         "server": judged.server,
         "verdict": judged.verdict.name.lower(),
         "reason": None if not judged.reason else judged.reason.name.lower(),
-        "offset_s": None if last is None else (last.offset_ns - d_ns) / NS,
+        "offset_s": None if best is None else (best.offset_ns - d_ns) / NS,
         "lower_s": None if interval is None else (interval.lower_ns - d_ns - half_ns) / NS,
         "upper_s": None if interval is None else (interval.upper_ns - d_ns + half_ns) / NS,
-        "delay_s": None if last is None else last.delay_ns / NS,
+        "delay_s": None if best is None else best.delay_ns / NS,
         "stratum": None if last is None else last.header.stratum,
         "reach": source.reach,
     }

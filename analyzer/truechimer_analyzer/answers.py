@@ -9,8 +9,18 @@ import numpy as np
 
 from truechimer.config.model import LimitsConfig
 from truechimer.errors import NotEnough, UserError
-from truechimer.samples import COMMON_TAGS, MEASUREMENTS, EventKind
-from truechimer_analyzer import clockhistory, clocks, nodeclock, past, pauses, rtt, stepcause, timeouts
+from truechimer.samples import COMMON_TAGS, MEASUREMENTS, EventKind, Flag
+from truechimer_analyzer import (
+    clockhistory,
+    clocks,
+    nodeclock,
+    past,
+    pauses,
+    rtt,
+    stepcause,
+    timedaemon,
+    timeouts,
+)
 from truechimer_analyzer.report import render
 from truechimer_analyzer.stability import nodes as stability
 from truechimer_analyzer.stability import series
@@ -192,6 +202,7 @@ def _clocks(reader: _Reader, question: Question, limits: LimitsConfig) -> dict[s
             else node
             for node in nodes
         ]
+    nodes = _with_daemons(reader, nodes)
     return {
         "limits": {"max_offset_s": limits.max_offset_s, "max_frequency_ppm": limits.max_frequency_ppm},
         "nodes": [node.document() for node in nodes],
@@ -236,6 +247,27 @@ def _witnesses(reader: _Reader, events: Columns) -> dict[nodeclock.Key, stepcaus
         reader.rows("truechimer_clock", stepcause.CLOCK_FIELDS, since_ns=since_ns, nodes=nodes),
         reader.latest("truechimer_daemon", ("stratum",)),
         stepped,
+    )
+
+
+def _with_daemons(reader: _Reader, nodes: list[nodeclock.NodeClock]) -> list[nodeclock.NodeClock]:
+    """The nodes with their own time daemons held against what is proven of them."""
+    window = reader.question.window
+    since_ns = window.as_of_ns - round(timedaemon.READ_S * NS)
+    daemons = reader.rows("truechimer_daemon", timedaemon.FIELDS, since_ns=since_ns)
+    if not len(daemons.time_ns):
+        return nodes
+    bounds = reader.rows("truechimer_bound", timedaemon.BOUND_FIELDS, since_ns=since_ns)
+    nodes = timedaemon.told(nodes, daemons, bounds, window.as_of_ns, live=window.open)
+    disagreeing = sorted(
+        {node.key[1] for node in nodes if any(raised.flag is Flag.DAEMON_DISAGREES for raised in node.flags)}
+    )
+    if not disagreeing:
+        return nodes
+    return timedaemon.dated(
+        nodes,
+        reader.rows("truechimer_daemon", timedaemon.FIELDS, nodes=disagreeing),
+        reader.rows("truechimer_bound", timedaemon.BOUND_FIELDS, nodes=disagreeing),
     )
 
 

@@ -186,6 +186,7 @@ class NodeClock:
     servers_used: int | None
     servers_rejected: int | None
     history: tuple[dict[str, object], ...] = field(default=())
+    daemon: dict[str, object] | None = None
 
     @property
     def state(self) -> State:
@@ -216,6 +217,7 @@ class NodeClock:
             "servers_used": self.servers_used,
             "servers_rejected": self.servers_rejected,
             "events": list(self.events),
+            "daemon": self.daemon,
             "last_seen_s": self.last_seen_s,
             "bound_age_s": self.bound_age_s,
             **({"history": list(self.history)} if self.history else {}),

@@ -328,11 +328,12 @@ MEASUREMENTS: Mapping[str, Measurement] = {
                 _float("system_time_seconds", "UTC − W as the time daemon believes"),
                 _float("root_delay_seconds", "the daemon's root delay"),
                 _float("root_dispersion_seconds", "the daemon's root dispersion"),
-                _float("frequency_ppm", "the daemon's frequency correction"),
+                _float("frequency_ppm", "the daemon's frequency correction; positive: it makes W faster"),
                 _float("skew_ppm", "the daemon's bound on that correction's error"),
                 _int("stratum", "the daemon's stratum"),
                 _int("leap", "the daemon's leap indicator", Leap),
                 _int("reachable_sources", "sources that answered lately"),
+                *_STEADY,
             ),
         ),
         Measurement(

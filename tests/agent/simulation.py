@@ -92,5 +92,6 @@ def exchange(sent_ns, received_ns, t2_ns, t3_ns, error_ns=0):
         t3_ns - error_ns - received_ns,
         t2_ns + error_ns - sent_ns,
         received_ns - sent_ns - (t3_ns - t2_ns),
+        (t2_ns - sent_ns + t3_ns - received_ns) // 2,
         header(error_ns / 1e9),
     )

@@ -34,7 +34,7 @@ def test_a_server_that_contradicts_itself_for_ever_never_blanks_the_node():
         tally = run(SEED, number, "contradictor")
         assert tally.misses[classes.MISSED] == 0, tally.findings
         assert tally.covered_ns > 0.99 * tally.total_ns
-        assert tally.epochs == 1
+        assert tally.longest_gap_ns < 1.5e9
 
 
 def test_when_no_majority_agrees_nothing_is_published():

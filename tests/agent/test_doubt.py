@@ -13,7 +13,7 @@ TOLERATED = 2
 
 def doubt(*, regions=SERVERS, raised_by="a"):
     known = {server: Interval(-MS, MS) for server in regions}
-    return Doubt(S0, raised_by, known, Drift(-500_000, 500_000))
+    return Doubt(S0, S0, raised_by, known, Drift(-500_000, 500_000))
 
 
 def answer(to, server, jump_ns, *, after_ms=1, count=1):
@@ -106,7 +106,7 @@ def test_a_single_bad_stamp_is_forgiven_once_the_server_says_better():
 def test_a_server_without_a_history_neither_stands_nor_jumps():
     """It never had a vote, so nothing it says contradicts anything."""
     raised = doubt(regions=("a", "b", "c"))
-    answer(raised, "d", 50 * MS)
+    answer(raised, "d", 50 * MS, count=3)
     assert raised.jump("d") is None
     assert not raised.agrees("d")
     assert raised.allows_none("d", raised.samples["d"][0])

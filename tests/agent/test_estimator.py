@@ -7,7 +7,8 @@ from agent.simulation import S0, Server, Simulation, exchange
 
 from truechimer.samples import BoundReason, BoundStatus, NtpOutcome, ServerReason, ServerVerdict
 from truechimer_agent.bounds.estimator import Action, Estimator
-from truechimer_agent.bounds.intervals import largest_minority
+from truechimer_agent.bounds.intervals import Drift, largest_minority
+from truechimer_agent.bounds.source import Source
 from truechimer_agent.ntp.exchange import Failure
 
 SECOND = 10**9
@@ -254,7 +255,7 @@ def test_a_server_that_contradicts_itself_loses_its_vote_until_enough_samples_ag
         _answer(estimator, "jumper", SECOND, at_ns=S0 + number * 10**7)
     for server in ("a", "b", "c"):
         bound = _answer(estimator, server, 0, at_ns=S0 + 4 * 10**7)
-    assert estimator.take_action() is Action.NONE
+    assert estimator.take_action() is Action.SAY
     judged = {judged.server: judged for judged in bound.servers}["jumper"]
     assert (judged.verdict, judged.reason) == (
         ServerVerdict.UNUSABLE,
@@ -264,14 +265,27 @@ def test_a_server_that_contradicts_itself_loses_its_vote_until_enough_samples_ag
     bound = _answer(estimator, "jumper", SECOND, at_ns=S0 + 5 * 10**7)
     judged = {judged.server: judged for judged in bound.servers}["jumper"]
     assert judged.verdict is ServerVerdict.FALSETICKER
-    for number in range(6, 20):  # back again, and to and fro: it can raise no further doubt
-        bound = _answer(estimator, "jumper", number % 2 * SECOND, at_ns=S0 + number * 10**7)
+
+
+def test_a_server_that_contradicts_itself_for_ever_is_asked_about_ever_more_rarely():
+    """To and fro with every sample: it must agree with itself before it can raise another doubt."""
+    estimator = _estimator("a", "b", "c", "jumper")
+    for server in ("a", "b", "c", "jumper"):
+        _answer(estimator, server, 0)
+    doubts = 0
+    for number in range(1, 100):
+        at_ns = S0 + number * 10**8
+        bound = _answer(estimator, "jumper", number % 2 * SECOND, at_ns=at_ns)
+        while estimator.take_action() is Action.ASK_ALL:
+            doubts += 1
+            for server in ("jumper", "jumper", "a", "b", "c"):
+                bound = _answer(estimator, server, 0 if server != "jumper" else SECOND, at_ns=at_ns + 10**7)
         assert bound.interval is not None
-        assert estimator.take_action() is Action.NONE
+    assert doubts == 1
 
 
 def test_when_all_servers_tell_of_the_same_jump_only_newer_exchanges_count():
-    """The host's clocks stood still without a trace: a new epoch, and a bound at once from the answers."""
+    """The host's clocks stood still without a trace: a new epoch, and a bound once n − f answered."""
     estimator = _estimator("a", "b", "c")
     for server in ("a", "b", "c"):
         _answer(estimator, server, 0)
@@ -283,31 +297,18 @@ def test_when_all_servers_tell_of_the_same_jump_only_newer_exchanges_count():
     assert estimator.take_action() is Action.NEW_EPOCH
     assert abs(estimator.last_jump_ns - SECOND) < 10**7
     estimator.begin_epoch()
-    bound = estimator.at(S0 + 3 * 10**7)
-    assert bound.interval is not None
+    assert _answer(estimator, "b", SECOND, at_ns=S0 + 3 * 10**7).interval is None
+    bound = _answer(estimator, "c", SECOND, at_ns=S0 + 3 * 10**7)
     assert bound.interval.lower_ns <= SECOND <= bound.interval.upper_ns
     assert bound.interval.upper_ns < SECOND + 10**7
 
 
-def test_a_sleep_seen_before_a_found_jump_is_acted_upon_forgets_its_answers_too():
-    """What was answered before the sleep says nothing of after it."""
-    estimator = _estimator("a", "b", "c")
-    for server in ("a", "b", "c"):
-        _answer(estimator, server, 0)
-    _answer(estimator, "a", SECOND, at_ns=S0 + 10**7)
-    assert estimator.take_action() is Action.ASK_ALL
-    for server in ("a", "a", "b", "c"):
-        _answer(estimator, server, SECOND, at_ns=S0 + 2 * 10**7)
-    estimator.begin_epoch()
-    assert estimator.at(S0 + 3 * 10**7).interval is None
-
-
-def test_a_jump_that_is_possible_begins_anew_without_a_gap():
-    """One near server demands 3 ms; the far ones bear that as well as none: only their answers count."""
+def test_a_jump_that_is_possible_begins_anew_and_is_no_proven_one():
+    """One near server demands 3 ms; the far ones bear that as well as none."""
     estimator = _estimator("near", "far", "farther")
-    _answer(estimator, "near", 0, half_ns=10_000)
     for server in ("far", "farther"):
         _answer(estimator, server, 0, half_ns=20_000_000)
+    _answer(estimator, "near", 0, at_ns=S0 + 5 * 10**7, half_ns=10_000)
     _answer(estimator, "near", 3_000_000, at_ns=S0 + 10**8, half_ns=10_000)
     assert estimator.take_action() is Action.ASK_ALL
     for server in ("far", "farther"):
@@ -315,10 +316,51 @@ def test_a_jump_that_is_possible_begins_anew_without_a_gap():
     for number in range(2):
         _answer(estimator, "near", 3_000_000, at_ns=S0 + 3 * 10**8 + number, half_ns=10_000)
     assert estimator.take_action() is Action.NEW_EPOCH
-    estimator.begin_epoch()
-    bound = estimator.at(S0 + 4 * 10**8)
+    assert estimator.last_jump_ns is None
+
+
+def test_who_raises_a_doubt_and_is_silent_then_loses_its_vote():
+    """A liar that answers too late to be asked must not raise the next doubt with its late answer."""
+    estimator = _estimator("a", "b", "c", "late")
+    for server in ("a", "b", "c", "late"):
+        _answer(estimator, server, 0)
+    _answer(estimator, "late", 10 * SECOND, at_ns=S0 + 10**7)
+    assert estimator.take_action() is Action.ASK_ALL
+    for server in ("a", "b", "c"):
+        _answer(estimator, server, 0, at_ns=S0 + 2 * 10**7)
+    assert estimator.at(S0 + SECOND).interval is None
+    assert estimator.at(S0 + 2 * SECOND).interval is not None
+    assert estimator.take_action() is Action.SAY
+    bound = _answer(estimator, "late", 10 * SECOND, at_ns=S0 + 3 * SECOND)
     assert bound.interval is not None
-    assert bound.interval.lower_ns <= 3_000_000 <= bound.interval.upper_ns
+    assert estimator.take_action() is Action.NONE
+
+
+def test_a_pause_that_only_one_server_shows_is_believed_though_others_mixed_it_in():
+    """Far servers' newer samples still meet their histories: what they proved before the pause decides."""
+    estimator = _estimator("near", "far", "farther")
+    for number in range(5):
+        for server in ("far", "farther"):
+            _answer(estimator, server, 0, at_ns=S0 + number * SECOND, half_ns=125_000_000)
+        _answer(estimator, "near", 0, at_ns=S0 + number * SECOND + 10**6, half_ns=100_000)
+    for server in ("far", "farther"):
+        _answer(estimator, server, 180_000_000, at_ns=S0 + 6 * SECOND, half_ns=125_000_000)
+    _answer(estimator, "near", 180_000_000, at_ns=S0 + 7 * SECOND, half_ns=100_000)
+    assert estimator.take_action() is Action.ASK_ALL
+    for server in ("far", "farther", "near", "near"):
+        _answer(estimator, server, 180_000_000, at_ns=S0 + 7 * SECOND + 10**8, half_ns=125_000_000)
+    assert estimator.take_action() is Action.NEW_EPOCH
+
+
+def test_a_silent_servers_word_grows_older_than_the_frequency_is_known():
+    """What was measured in the last hour says nothing of the hours before: each one adds the wander."""
+    estimator = _estimator("a", "silent", tolerated=0)
+    hour = 3600 * SECOND
+    _answer(estimator, "silent", 0)
+    source = estimator.sources["silent"]
+    widths = [source.at(S0 + hours * hour, Drift(0, 0)).width_ns for hours in (0, 2, 3)]
+    assert widths[1] - widths[0] >= 2 * 5000 * 2 * 3600 - 100
+    assert widths[2] > widths[1]
 
 
 def test_one_bad_stamp_among_many_does_not_spoil_a_server():
@@ -328,11 +370,12 @@ def test_one_bad_stamp_among_many_does_not_spoil_a_server():
         _answer(estimator, "a", 0, at_ns=S0 + number * 10**7)
     bound = _answer(estimator, "a", 3_000_000, at_ns=S0 + 10**8)
     assert bound.reason is BoundReason.CHECKING
+    assert estimator.take_action() is Action.ASK_ALL
     for number in (11, 12):
         bound = _answer(estimator, "a", 0, at_ns=S0 + number * 10**7)
     assert bound.reason is BoundReason.SINGLE_SERVER
     assert bound.interval.lower_ns <= 0 <= bound.interval.upper_ns
-    assert estimator.take_action() is Action.ASK_ALL
+    assert estimator.take_action() is Action.SAY
 
 
 def test_a_server_that_disowns_its_time_loses_what_it_said():
@@ -351,3 +394,18 @@ def test_a_configured_tolerance_of_zero_needs_everybody():
     _answer(estimator, "a", 0)
     _answer(estimator, "b", 0)
     assert _answer(estimator, "c", SECOND).reason is BoundReason.NO_MAJORITY
+
+
+def test_the_best_reply_of_a_burst_is_that_of_the_least_delay():
+    """It is shown for the server; a second later another burst's is."""
+    source = Source("a", 5000)
+    for number, delay_ns in enumerate((500, 200, 900)):
+        sent_ns = S0 + number * 10**7
+        source.heard(exchange(sent_ns, sent_ns + delay_ns, sent_ns, sent_ns))
+    assert source.last.delay_ns == 900
+    assert source.best.delay_ns == 200
+    later_ns = S0 + 2 * SECOND
+    source.heard(exchange(later_ns, later_ns + 700, later_ns, later_ns))
+    assert source.best.delay_ns == 700
+    source.forget()
+    assert source.best is None

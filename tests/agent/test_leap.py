@@ -60,6 +60,24 @@ def test_disputed_announcements_leave_nobody_knowing_what_happened():
     assert guarded
 
 
+@pytest.mark.parametrize("second", [-3, 0, 3])
+@pytest.mark.parametrize("leap", [Leap.INSERT, None])
+def test_the_first_word_amid_a_possible_leap_is_in_nobody_knows_which_label(second, leap):
+    """An agent that starts or wakes then vouches for nothing until it is over, and forgets what it heard."""
+    watch = LeapWatch()
+    assert watch.advance(around(MONTH_END_NS + second * NS), leap) is None
+    assert watch.is_guarded
+    passed = watch.advance(around(MONTH_END_NS + 6 * NS), leap)
+    assert passed.move_ns is None
+
+
+def test_the_first_word_at_a_months_end_without_an_announcement_is_as_good_as_any():
+    """All that n − f servers say is that nothing leaps."""
+    watch = LeapWatch()
+    assert watch.advance(around(MONTH_END_NS), Leap.NONE) is None
+    assert not watch.is_guarded
+
+
 def test_what_is_announced_in_the_middle_of_a_month_guards_nothing():
     """A leap bit four days early says nothing of now."""
     watch = LeapWatch()
@@ -73,6 +91,7 @@ def test_the_majority_announces_or_it_is_disputed():
     assert announced([Leap.NONE] * 3, 2) is Leap.NONE
     assert announced([Leap.INSERT, Leap.NONE], 2) is None
     assert announced([], 1) is None
+    assert announced([Leap.NONE, Leap.INSERT], 1) is None
 
 
 def test_the_last_day_of_a_month_is_its_last_24_hours():

@@ -12,7 +12,7 @@ from truechimer.readings import SystemClocks
 from truechimer.samples import NtpOutcome, ServerReason
 from truechimer_agent.hostclock import HostClock
 from truechimer_agent.ntp import packet
-from truechimer_agent.ntp.client import Address, Stamping, exchange
+from truechimer_agent.ntp.client import Address, Stamping, _Conversation, exchange
 from truechimer_agent.ntp.exchange import Exchange, Failure
 
 
@@ -62,6 +62,35 @@ def test_an_honest_server_bounds_the_truth(kernel_timestamps):
     assert isinstance(found, Exchange)
     truth_ns = clock.wall_minus_steady_ns(clock.clocks.read())
     assert found.lower_ns - 20_000 <= truth_ns <= found.upper_ns + 20_000
+
+
+def test_the_kernels_transmit_stamp_narrows_the_bound(monkeypatch):
+    """Time lost between the reading of the clock and the sending is not taken for a way to the server."""
+    delay_s = 0.1
+
+    class Held(socket.socket):
+        def send(self, data):
+            threading.Event().wait(delay_s)
+            return super().send(data)
+
+    monkeypatch.setattr(socket, "socket", Held)
+    with server(lambda data: [honest(data)]) as address:
+        stamped, _ = ask(address)
+        plain, _ = ask(address, kernel_timestamps=False)
+    assert plain.delay_ns >= delay_s * 1e9
+    assert stamped.delay_ns < plain.delay_ns / 2
+
+
+def test_a_transmit_stamp_that_waits_does_not_keep_the_loop_awake(monkeypatch):
+    """It lies in the socket's error queue and makes the socket readable until it is taken."""
+    looks = []
+    take = _Conversation._take_transmit_stamp
+    monkeypatch.setattr(_Conversation, "_take_transmit_stamp", lambda self: (looks.append(self), take(self)))
+    with server(lambda _: []) as address:
+        found, _ = ask(address, timeout_s=0.3)
+    assert found == Failure(NtpOutcome.LOST, ServerReason.UNREACHABLE)
+    assert 1 <= len(looks) <= 3
+    assert looks[0]._transmit_wall_ns is not None
 
 
 def test_forged_and_truncated_packets_are_waited_out():

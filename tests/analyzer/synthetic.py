@@ -79,6 +79,26 @@ def server(at_s: float, name: str, verdict: int = 1, node: str = "a", **fields: 
     return sample("truechimer_ntp", at_s, values, node, server=name)
 
 
+def daemon(
+    at_s: float, system_time_s: float, node: str = "a", name: str = "chrony", **fields: float
+) -> Sample:
+    """One word of a time daemon, right to ± 1 ms unless told."""
+    values: dict[str, float | int] = {
+        "system_time_seconds": system_time_s,
+        "root_delay_seconds": 0.001,
+        "root_dispersion_seconds": 0.0005,
+        "frequency_ppm": 3.0,
+        "skew_ppm": 0.1,
+        "stratum": 2,
+        "leap": 0,
+        "reachable_sources": 3,
+        "steady_seconds": float(at_s),
+        "epoch": 1,
+        **fields,
+    }
+    return sample("truechimer_daemon", at_s, values, node, daemon=name)
+
+
 def probe(
     at_s: float,
     rtt_s: float | None,

@@ -32,6 +32,32 @@ CLOCKS = {
     ],
     "summary": {"nodes": 1, "proven_within": 1, "unproven": 0, "proven_beyond": 0},
 }
+DAEMON = {
+    "name": "chrony",
+    "agrees": False,
+    "lower_s": -0.0370117,
+    "upper_s": -0.0369804,
+    "stratum": 2,
+    "reachable_sources": 1,
+    "leap": "none",
+}
+DISAGREES = {
+    "daemon": "chrony",
+    "daemon_s": -0.036996,
+    "daemon_lower_s": -0.0370117,
+    "daemon_upper_s": -0.0369804,
+    "lower_s": -0.000105,
+    "upper_s": 0.000119,
+    "apart_s": -0.0368754,
+    "stratum": 2,
+    "reachable_sources": 1,
+}
+DISAGREEING = CLOCKS | {
+    "nodes": [
+        CLOCKS["nodes"][0]
+        | {"flags": [{"flag": "daemon_disagrees", "since": None, "evidence": DISAGREES}], "daemon": DAEMON}
+    ]
+}
 BAD_CLOCKS = CLOCKS | {"nodes": [CLOCKS["nodes"][0] | {"state": "offset", "judgement": "proven_beyond"}]}
 RTT = {
     "paths": [
@@ -131,6 +157,11 @@ def answer(analyzer, command, document, *options, status=200):
     ("command", "document", "words"),
     [
         ("clocks", CLOCKS, ["db-1[bold]", "64.0 µs", "−211 µs", "stepped", "size_s −500 ms", "10.0.0.1"]),
+        (
+            "clocks",
+            DISAGREEING,
+            ["believes", "proven", "Time daemons", "agrees", "none"],
+        ),
         ("rtt", RTT, ["a", "b", "30.1 ms", "1.50 s", "–"]),
         ("pauses", PAUSES, ["2× stopped", "60.0 ms", "98%"]),
         (
@@ -156,6 +187,16 @@ def test_tables_are_for_people_and_json_is_the_document(analyzer, capsys, comman
         assert word in told
     assert answer(analyzer, command, document, "--json") == 0
     assert json.loads(capsys.readouterr().out) == document
+
+
+def test_a_disagreement_is_one_sentence_with_both_figures(analyzer, capsys, monkeypatch):
+    """Centre and half width of what the daemon believes, and of what is proven."""
+    monkeypatch.setenv("COLUMNS", "250")
+    assert answer(analyzer, "clocks", DISAGREEING) == 0
+    assert (
+        "chrony believes −37.0 ms ± 15.7 µs, proven is +7.00 µs ± 112 µs; "
+        "its stratum 2, sources that it reaches 1"
+    ) in capsys.readouterr().out
 
 
 def test_options_become_the_query_and_the_token_a_header(analyzer, monkeypatch, tmp_path):

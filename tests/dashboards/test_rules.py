@@ -15,6 +15,7 @@ RULES = Path(__file__).parents[2] / "dashboards/prometheus/truechimer.rules.yml"
 LABELS = {
     "truechimer_ntp": 'server="10.0.0.1"',
     "truechimer_clock_event": 'kind="step"',
+    "truechimer_daemon": 'daemon="chrony"',
     "truechimer_rtt": 'peer="b",via="tcp"',
     "truechimer_pause": 'source="host",runtime="host",cause="steal"',
     "truechimer_collector": 'collector="ntp"',
@@ -42,6 +43,16 @@ def bound(lower: float, upper: float, status: int = 1) -> dict[str, str]:
         "truechimer_bound_lower_seconds": steady(lower),
         "truechimer_bound_upper_seconds": steady(upper),
         "truechimer_bound_status": steady(status),
+    }
+
+
+def daemon(system_time: str, leap: int = 0, status: int = 1) -> dict[str, str]:
+    """A time daemon's word, ± 1 ms, beside a clock that is proven right to ± 1 ms."""
+    return bound(-0.001, 0.001, status) | {
+        "truechimer_daemon_system_time_seconds": system_time,
+        "truechimer_daemon_root_delay_seconds": steady(0.001),
+        "truechimer_daemon_root_dispersion_seconds": steady(0.0005),
+        "truechimer_daemon_leap": steady(leap),
     }
 
 
@@ -107,6 +118,28 @@ CASES = {
         {"a"},
         "10m",
         quiet_at=("4m",),
+    ),
+    "TruechimerDaemonDisagrees": Case(
+        {
+            "ahead": daemon(steady(0.037)),
+            "behind": daemon(steady(-0.037)),
+            "meets": daemon(steady(0.0019)),
+            "unsynchronised": daemon(steady(0.037), leap=3),
+            "unproven": daemon(steady(0.037), status=0),
+            # An offset that its daemon has slewed away since; and a clock 50 ms ahead, unseen by its daemon.
+            "slewed": daemon(steady(0.037)),
+            "blind": daemon(steady(0.002)) | bound(-0.051, -0.049),
+            # The clock was slewed meanwhile; the daemon's word is as old as a word may be.
+            "moved": daemon(steady(0.037))
+            | {
+                "truechimer_bound_lower_seconds": " ".join(["-0.001 0.036"] * 90),
+                "truechimer_bound_upper_seconds": " ".join(["0.001 0.038"] * 90),
+            },
+        },
+        {"ahead", "behind", "blind"},
+        "5m",
+        quiet_at=("50s",),
+        kinds={"slewed": "ntpd", "blind": "timesyncd"},
     ),
     "TruechimerClockStepped": Case(
         {
@@ -194,7 +227,8 @@ def input_series(case: Case) -> list[dict[str, str]]:
     for node, metrics in case.series.items():
         for name, values in metrics.items():
             tags = next((tags for prefix, tags in LABELS.items() if name.startswith(prefix + "_")), "")
-            tags = tags.replace('"step"', f'"{case.kinds.get(node, "step")}"')
+            for usual in ("step", "chrony"):
+                tags = tags.replace(f'"{usual}"', f'"{case.kinds.get(node, usual)}"')
             found.append({"series": f'{name}{{cluster="prod",node="{node}",{tags}}}', "values": values})
     return found
 

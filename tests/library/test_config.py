@@ -128,6 +128,13 @@ def test_the_contracts_analyzer_file_loads():
     assert duration_s(config.store.retention) == 30 * 86_400
 
 
+def test_chronyds_command_socket_is_a_path_or_a_host():
+    assert parse_agent("").config.daemon.chrony is None
+    assert parse_agent('[daemon]\nchrony = "/run/c/sock"').config.daemon.chrony == "/run/c/sock"
+    with pytest.raises(ConfigError, match="daemon.chrony"):
+        parse_agent('[daemon]\nchrony = ""')
+
+
 def test_unbuilt_sections_warn_and_built_ones_do_not():
     said = " ".join(parse_agent(AGENT).warnings)
     assert all(f"[{name}]" in said for name in ("mesh", "disk", "process", "clockbound"))

@@ -91,6 +91,17 @@ def test_the_agent_may_read_adjtimex_and_set_no_clock():
     assert agent["CapabilityBoundingSet"] == ["CAP_NET_BIND_SERVICE"]
 
 
+def test_the_agent_may_ask_the_time_daemon():
+    """chronyc and ntpd's control messages need IP on loopback, busctl a Unix socket; both commands a child."""
+    agent = keys("truechimer-agent.service")
+    assert {"AF_INET", "AF_INET6", "AF_UNIX"} <= set(agent["RestrictAddressFamilies"][0].split())
+    assert agent["SystemCallFilter"][0] == "@system-service"
+    allowed = run("systemd-analyze", "syscall-filter", "@system-service").stdout.split()
+    assert "@process" in allowed
+    calls = set(run("systemd-analyze", "syscall-filter", "@process").stdout.split())
+    assert {"vfork", "wait4", "pidfd_open"} <= calls
+
+
 @pytest.mark.parametrize("unit", UNITS)
 def test_a_wrong_configuration_is_not_tried_again_and_crashes_are_with_a_limit(unit: str):
     found = keys(unit)

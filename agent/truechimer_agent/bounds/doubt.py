@@ -39,10 +39,13 @@ class Outcome(Enum):
 class Doubt:
     """The servers' answers since S = ``since_ns``, each held against that server's ``regions`` before.
 
-    Each sample bounds by how much UTC − S would have jumped since, if its server is right.
+    ``regions``: what each proved when the server that raised the doubt last agreed with itself, for the
+    clocks may have stood still before the others' newest samples. ``raised_ns``: from when answers are waited
+    for. Each sample bounds by how much UTC − S would have jumped since, if its server is right.
     """
 
     since_ns: int
+    raised_ns: int
     raised_by: str
     regions: Mapping[str, Interval]
     drift: Drift
@@ -66,8 +69,11 @@ class Doubt:
 
         None without a sample or a history, and of a server whose samples allow no jump at all.
         """
-        jumps = [found for each in self.samples.get(server, ()) if (found := self.jump_of(server, each))]
+        jumps = self._single_jumps(server)
         return agreed(jumps, len(jumps) - (len(jumps) >= _FORGIVING)) if jumps else None
+
+    def _single_jumps(self, server: str) -> list[Interval]:
+        return [found for each in self.samples.get(server, ()) if (found := self.jump_of(server, each))]
 
     def agrees(self, server: str) -> bool:
         """Whether a server's samples agree with its history, a single bad stamp forgiven."""
@@ -88,19 +94,26 @@ class Doubt:
         """
         needed = len(in_use) - tolerated
         steady = sum(_stands(found) for found in self._jumps(in_use))
-        waiting = [server for server in in_use if server in self.regions and not self._has_told(server)]
-        if steady + len(waiting) < needed:
-            return Outcome.JUMPED
-        if waiting and now_ns - self.since_ns < PATIENCE_NS:
+        waiting = not all(self._has_told(server) for server in in_use)
+        if waiting and now_ns - self.raised_ns < PATIENCE_NS:
             return Outcome.OPEN
         if steady < needed or self.may_have_jumped(in_use, tolerated):
             return Outcome.JUMPED
         return Outcome.STEADY
 
     def may_have_jumped(self, in_use: Collection[str], tolerated: int) -> bool:
-        """Whether some jump that one server demands is borne by all answers but ``tolerated``."""
+        """Whether some jump that one server demands is borne by all answers but ``tolerated``.
+
+        A server whose samples allow no jump together may have told of one in their midst.
+        """
         jumps = self._jumps(in_use)
         demanded = [each for each in jumps if not _stands(each)]
+        torn = [
+            Interval(min(each.lower_ns for each in singles), max(each.upper_ns for each in singles))
+            for server in in_use
+            if (singles := self._single_jumps(server)) and self.jump(server) is None
+        ]
+        jumps, demanded = jumps + torn, demanded + torn
         edges = {edge for each in jumps for edge in (each.lower_ns, each.upper_ns)}
         return any(
             any(each.lower_ns <= edge <= each.upper_ns for each in demanded)

@@ -24,11 +24,16 @@ if TYPE_CHECKING:
     from truechimer_agent.ntp.exchange import Exchange, Failure
 
 
+ANNOUNCED_NS = 3_600_000_000_000
+"""How long an announcement stands: servers are taken to announce a leap second an hour before."""
+
+
 class Action(Enum):
     """What the estimator needs done."""
 
     NONE = auto()
     ASK_ALL = auto()
+    SAY = auto()
     NEW_EPOCH = auto()
 
 
@@ -41,7 +46,7 @@ class Estimator:
     def __init__(
         self, servers: Sequence[str], *, max_drift_ppb: int, wander_ppb: int, tolerated: int | None
     ) -> None:
-        self._sources = {server: Source(server) for server in servers}
+        self._sources = {server: Source(server, wander_ppb) for server in servers}
         self._frequency = Frequency(max_drift_ppb, wander_ppb)
         self._tolerated = tolerated
         self._interrupted: tuple[BoundStatus, BoundReason] | None = None
@@ -50,9 +55,7 @@ class Estimator:
         self._leap = LeapWatch()
         self._known: tuple[int, Interval] | None = None
         self._clear_from_ns = 0
-        self._carried: list[tuple[str, Exchange]] = []
         self._action = Action.NONE
-        self._taken = Action.NONE
         self.last_jump_ns: int | None = None
 
     @property
@@ -63,24 +66,17 @@ class Estimator:
     def take_action(self) -> Action:
         """What must be done now; asked once, it is taken as done.
 
-        ASK_ALL: a burst to every server at once. NEW_EPOCH: the steady clock cannot be compared with what it
-        was, so ``begin_epoch`` must follow (``last_jump_ns``: by how much UTC − S jumped, if that is proven).
+        ASK_ALL: a burst to every server at once; the bound is withdrawn. SAY: it stands again. NEW_EPOCH: the
+        steady clock cannot be compared with what it was, so ``begin_epoch`` and a burst must follow
+        (``last_jump_ns``: by how much UTC − S jumped, if that is proven).
         """
-        self._taken, self._action = self._action, Action.NONE
-        return self._taken
+        action, self._action = self._action, Action.NONE
+        return action
 
     def begin_epoch(self) -> None:
-        """Forget everything that was measured in S: it cannot be compared any more.
-
-        What was measured since a jump that the servers found is kept, when that is why.
-        """
-        why, self._taken = self._taken, Action.NONE
+        """Forget everything that was measured in S: it cannot be compared any more."""
         self._forget(BoundStatus.DISRUPTED, BoundReason.DISRUPTED)
         self._leap.forget()
-        carried, self._carried = self._carried, []
-        for server, exchange in carried if why is Action.NEW_EPOCH else ():
-            self._sources[server].heard(exchange)
-            self._sources[server].hold(exchange)
 
     def _forget(self, status: BoundStatus, reason: BoundReason) -> None:
         self._interrupted = status, reason
@@ -90,10 +86,11 @@ class Estimator:
         for source in self._sources.values():
             source.forget()
 
-    def reply(self, server: str, exchange: Exchange) -> Bound:
-        """Take a reply; the bound as of its arrival."""
-        now_ns = exchange.received_ns
-        self._newest_ns = max(self._newest_ns, now_ns)
+    def reply(self, server: str, exchange: Exchange, now_ns: int | None = None) -> Bound:
+        """Take a reply, at S = ``now_ns`` if that is later than its arrival; the bound as of its arrival."""
+        at_ns = exchange.received_ns
+        now_ns = at_ns if now_ns is None else max(at_ns, now_ns)
+        self._newest_ns = max(self._newest_ns, at_ns)
         self._advance(now_ns)
         source = self._sources[server]
         source.heard(exchange)
@@ -101,13 +98,13 @@ class Estimator:
             if other is not source:
                 other.outlive()
         if self._leap.is_guarded or exchange.sent_ns < self._clear_from_ns:
-            return self.at(now_ns)
+            return self.at(at_ns)
         if self._doubt is None:
-            self._hear(source, exchange)
+            self._hear(source, exchange, now_ns)
         else:
             self._doubt.take(server, exchange)
             self._settle(now_ns)
-        bound = self.at(now_ns)
+        bound = self.at(at_ns)
         if bound.interval is not None and bound.status is BoundStatus.SYNCHRONIZED:
             self._frequency.add(bound.steady_ns, bound.interval)
         return bound
@@ -116,22 +113,25 @@ class Estimator:
         """Take an exchange that proves nothing."""
         self._sources[server].failure(failure)
 
-    def _hear(self, source: Source, exchange: Exchange) -> None:
+    def _hear(self, source: Source, exchange: Exchange, now_ns: int) -> None:
         """Add a sample to its server's history, unless it contradicts it."""
-        now_ns = exchange.received_ns
-        drift = self._frequency.at(now_ns)
-        before = source.at(now_ns, drift)
+        at_ns = exchange.received_ns
+        drift = self._frequency.at(at_ns)
+        before = source.at(at_ns, drift)
         if before is None or before.meets(sample_of(exchange, drift)):
             source.hold(exchange)
             return
         in_use = self._in_use()
-        regions = {each.server: region for each in in_use if (region := each.at(now_ns, drift)) is not None}
-        majority = majority_of(list(regions.values()), len(in_use), self._tolerance(len(in_use)))
-        known_false = majority is not None and not before.meets(majority)
-        if known_false or not (source.may_raise_doubt or len(in_use) <= 2):
+        if not source.may_raise_doubt and len(in_use) > 2:
             source.lose_vote([exchange])
             return
-        self._doubt = Doubt(now_ns, source.server, regions, drift)
+        agreed_ns = source.newest_ns
+        regions = {
+            each.server: region
+            for each in in_use
+            if (region := each.at_until(agreed_ns, at_ns, drift)) is not None
+        }
+        self._doubt = Doubt(at_ns, now_ns, source.server, regions, drift)
         self._action = Action.ASK_ALL
         self._settle(now_ns)
 
@@ -152,8 +152,11 @@ class Estimator:
             self._renounce(doubt)
 
     def _believe(self, doubt: Doubt) -> None:
-        """The histories stand; who contradicts its own loses its vote."""
-        if doubt.agrees(doubt.raised_by):
+        """The histories stand; who contradicts its own, or raises a doubt and is silent, loses its vote."""
+        self._action = Action.SAY
+        if doubt.raised_by not in doubt.samples:
+            self._sources[doubt.raised_by].lose_vote(())
+        elif doubt.agrees(doubt.raised_by):
             self._sources[doubt.raised_by].suspect()
         for server, samples in doubt.samples.items():
             source = self._sources[server]
@@ -165,14 +168,12 @@ class Estimator:
                     source.hold(exchange)
 
     def _renounce(self, doubt: Doubt) -> None:
-        """UTC − S jumped, or nobody can tell: only what was sent since counts."""
+        """UTC − S jumped, or may have, even amid the answers: all begins anew."""
         in_use = [source.server for source in self._in_use()]
         found = doubt.proven_jump(in_use, self._tolerance(len(in_use)))
         self.last_jump_ns = None if found is None else found.middle_ns
-        self._sources[doubt.raised_by].suspect()
-        self._carried = [
-            (server, exchange) for server, samples in doubt.samples.items() for exchange in samples
-        ]
+        if found is None:
+            self._sources[doubt.raised_by].suspect()
         self._forget(BoundStatus.DISRUPTED, BoundReason.DISRUPTED)
         self._action = Action.NEW_EPOCH
 
@@ -184,7 +185,7 @@ class Estimator:
         at_ns, interval = self._known
         aged = self._frequency.at(now_ns).age(interval, max(0, now_ns - at_ns))
         utc = Interval(aged.lower_ns + now_ns, aged.upper_ns + now_ns)
-        passed = self._leap.advance(utc, self._announced())
+        passed = self._leap.advance(utc, self._announced(now_ns))
         if passed is None:
             return
         self._clear_from_ns = now_ns
@@ -197,10 +198,14 @@ class Estimator:
         for source in self._sources.values():
             source.move(passed.move_ns)
 
-    def _announced(self) -> Leap | None:
-        """The leap that n − f of the servers in use announce; None while they dispute it."""
+    def _announced(self, now_ns: int) -> Leap | None:
+        """The leap that n − f of the servers in use announce; None while they dispute it or are not heard."""
         in_use = self._in_use()
-        leaps = [source.last.header.leap for source in in_use if source.last is not None]
+        leaps = [
+            source.last.header.leap
+            for source in in_use
+            if source.last is not None and source.last.received_ns > now_ns - ANNOUNCED_NS
+        ]
         return announced(leaps, len(in_use) - self._tolerance(len(in_use)))
 
     def at(self, steady_ns: int) -> Bound:
@@ -213,6 +218,8 @@ class Estimator:
         intervals = {server: interval for server, interval in proven.items() if interval is not None}
         tolerated = self._tolerance(len(in_use))
         majority = majority_of(list(intervals.values()), len(in_use), tolerated)
+        if majority is not None and self._known is None and self._begin(steady_ns, majority):
+            return self.at(steady_ns)
         status, reason = BoundStatus.UNKNOWN, BoundReason.NO_SERVERS
         if self._sources:
             status, reason = standing(in_use, len(intervals), tolerated, majority)
@@ -246,15 +253,26 @@ class Estimator:
             leap,
         )
 
+    def _begin(self, steady_ns: int, majority: Interval) -> bool:
+        """Take the first bound of an epoch; whether it stood on samples from before a month's end."""
+        self._known = steady_ns, majority
+        self._advance(steady_ns)
+        since_ns = self._leap.label_since_ns
+        if since_ns is None or self._leap.is_guarded:
+            return False
+        bound_ns = since_ns - majority.lower_ns
+        dropped = [source.drop_before(bound_ns) for source in self._sources.values()]
+        if not any(dropped):
+            return False
+        self._known = None
+        return True
+
     def _leap_today(self, steady_ns: int, majority: Interval | None) -> Leap:
-        """What may happen at the end of this day: while disputed, the leap that somebody announces."""
+        """What may happen at the end of this day; UNSYNCHRONISED when that is disputed or not heard."""
         if majority is None or not is_last_day(steady_ns + majority.upper_ns):
             return Leap.NONE
-        leap = self._announced()
-        if leap is not None:
-            return leap
-        named = {source.last.header.leap for source in self._in_use() if source.last is not None}
-        return next((leap for leap in (Leap.INSERT, Leap.DELETE) if leap in named), Leap.NONE)
+        leap = self._announced(steady_ns)
+        return Leap.UNSYNCHRONISED if leap is None else leap
 
     def _is_smearing(
         self, source: Source, own: Interval | None, majority: Interval | None, steady_ns: int
@@ -263,7 +281,7 @@ class Estimator:
             return False
         if source.last is None or source.last.header.leap != Leap.NONE:
             return False
-        near = self._leap.since_leap_ns(steady_ns + majority.middle_ns, self._announced())
+        near = self._leap.since_leap_ns(steady_ns + majority.middle_ns, self._announced(steady_ns))
         if near is None:
             return False
         error = Interval(own.lower_ns - majority.upper_ns, own.upper_ns - majority.lower_ns)

@@ -18,6 +18,7 @@ KEPT = 64
 LEAST_SPACING_NS = 2_000_000_000
 MOST_SPACING_NS = 64_000_000_000
 """Points stand closer while there are few; a window of KEPT such spacings is the longest."""
+LONGEST_NS = KEPT * MOST_SPACING_NS
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,12 @@ class Frequency:
             return
         if len(self._points) >= KEPT:
             self._make_room()
+        old = 0
+        while len(self._points) - old > 2 and steady_ns - self._points[old].steady_ns > LONGEST_NS:
+            old += 1
+        if old:
+            del self._points[:old]
+            self._work_out()
         point = _Point(steady_ns, interval)
         if self._points:
             self._hull = self._narrowed(self._hull or (-self._max_ppb, self._max_ppb), point, self._points)
@@ -67,6 +74,9 @@ class Frequency:
             self._spacing_ns *= 2
         else:
             del self._points[0]
+        self._work_out()
+
+    def _work_out(self) -> None:
         self._hull = (-self._max_ppb, self._max_ppb)
         for late in range(1, len(self._points)):
             self._hull = self._narrowed(self._hull, self._points[late], self._points[:late])
@@ -90,7 +100,9 @@ class Frequency:
         lower, upper = self._hull
         newest = self._points[-1].steady_ns
         window_ns = max(newest - self._points[0].steady_ns, 1)
-        idle_windows = max(0, steady_ns - newest) // window_ns
-        margin = max(self._wander_ppb, lower - upper) * (1 + idle_windows)
+        windows = 1 + max(0, steady_ns - newest) // window_ns
+        # A window longer than the longest is one with a gap: the frequency wandered all the while.
+        wander_ppb = self._wander_ppb * max(1, -(-window_ns // LONGEST_NS))
+        margin = max(wander_ppb, lower - upper) * windows
         lower, upper = min(lower, upper) - margin, max(lower, upper) + margin
         return Drift(max(lower, -self._max_ppb), min(upper, self._max_ppb))

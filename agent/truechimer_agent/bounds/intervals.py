@@ -47,6 +47,10 @@ class Drift:
     lower_ppb: int
     upper_ppb: int
 
+    def widened(self, by_ppb: int) -> Drift:
+        """As much less certain on either side."""
+        return Drift(self.lower_ppb - by_ppb, self.upper_ppb + by_ppb)
+
     def lower_after(self, lower_ns: int, elapsed_ns: int) -> int:
         """A lower bound ``elapsed_ns`` ≥ 0 later, rounded outwards."""
         return lower_ns + (self.lower_ppb * elapsed_ns) // PPB

@@ -59,6 +59,11 @@ class LeapWatch:
         self._guarded = False
         self._end_ns = None
 
+    @property
+    def label_since_ns(self) -> int | None:
+        """UTC from which on its label has been what it is now; None before anything is known."""
+        return None if self._end_ns is None else _month_start_ns(self._end_ns) + NS + GUARD_NS
+
     def advance(self, utc: Interval, announced: Leap | None) -> Passed | None:
         """Take where UTC is (in the label of before) and what is announced (None: disputed).
 
@@ -66,8 +71,8 @@ class LeapWatch:
         then moves or forgets its histories.
         """
         if self._end_ns is None or utc.lower_ns < self._end_ns - _LONGEST_MONTH_NS:
-            self._end_ns = _month_end_ns(utc.lower_ns)
-        end_ns = self._end_ns
+            self._begin(utc, announced)
+        end_ns = self._end_ns or 0
         if not self._guarded:
             if utc.upper_ns < end_ns - GUARD_NS:
                 return None
@@ -84,6 +89,16 @@ class LeapWatch:
         self.last = Passed(end_ns, leap or Leap.NONE, None if leap is None else MOVES_NS[leap])
         return self.last
 
+    def _begin(self, utc: Interval, announced: Leap | None) -> None:
+        """Take the first word of where UTC is: amid a possible leap nobody knows in which label it is."""
+        began_ns, self._end_ns = _month_start_ns(utc.lower_ns + 1), _month_end_ns(utc.lower_ns + 1)
+        if announced is Leap.NONE:
+            return
+        if utc.lower_ns < began_ns + NS + GUARD_NS:
+            self._guarded, self._leap, self._end_ns = True, None, began_ns
+        elif utc.upper_ns >= self._end_ns - GUARD_NS:
+            self._guarded, self._leap = True, None
+
     def since_leap_ns(self, utc_ns: int, announced: Leap | None) -> tuple[int, Leap] | None:
         """How far UTC is from the nearest leap (negative: it comes), and which; None without one near."""
         if self._end_ns is not None and announced and self._end_ns - utc_ns < DAY_NS:
@@ -94,11 +109,9 @@ class LeapWatch:
 
 
 def announced(leaps: Sequence[int], needed: int) -> Leap | None:
-    """What at least ``needed`` of the servers announce; None when they dispute it."""
-    for leap in (Leap.NONE, Leap.INSERT, Leap.DELETE):
-        if leaps.count(leap) >= needed:
-            return leap
-    return None
+    """What at least ``needed`` of the servers announce; None when they dispute it or too few are heard."""
+    found = [leap for leap in MOVES_NS if leaps.count(leap) >= needed]
+    return found[0] if len(found) == 1 else None
 
 
 def is_last_day(utc_ns: int) -> bool:
@@ -130,11 +143,25 @@ def is_smearing(error: Interval, since_leap_ns: int, leap: Leap) -> bool:
 
 def _month_end_ns(utc_ns: int) -> int:
     """The first instant of the next month after (or at) ``utc_ns``, in Unix ns."""
-    try:
-        day = _EPOCH + timedelta(microseconds=(utc_ns - 1) // 1000)
-    except OverflowError:
+    day = _date(utc_ns - 1)
+    if day is None or (day.year, day.month) == (9999, 12):
         return 2**62
     year, month = (day.year + 1, 1) if day.month == 12 else (day.year, day.month + 1)
-    if year > 9999:
-        return 2**62
+    return _unix_ns(year, month)
+
+
+def _month_start_ns(utc_ns: int) -> int:
+    """The last first instant of a month before ``utc_ns``, in Unix ns."""
+    day = _date(utc_ns - 1)
+    return -(2**62) if day is None else _unix_ns(day.year, day.month)
+
+
+def _date(utc_ns: int) -> datetime | None:
+    try:
+        return _EPOCH + timedelta(microseconds=utc_ns // 1000)
+    except OverflowError:
+        return None
+
+
+def _unix_ns(year: int, month: int) -> int:
     return round((datetime(year, month, 1, tzinfo=UTC) - _EPOCH).total_seconds()) * NS

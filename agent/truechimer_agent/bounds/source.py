@@ -10,7 +10,7 @@ from truechimer.samples import NtpOutcome, ServerReason
 from truechimer_agent.bounds.intervals import Drift, Interval, agreed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from truechimer_agent.ntp.exchange import Exchange, Failure
 
@@ -24,6 +24,8 @@ DEAD_POLLS = 8
 HISTORY_NS = 3_600_000_000_000
 """Older samples are dropped when a new one comes: the wander is assumed over this horizon."""
 _FEW = 5
+_BURST_NS = 1_000_000_000
+"""Replies closer together than this are of one burst."""
 
 NO_SERVICE = {NtpOutcome.REFUSED, NtpOutcome.UNRESOLVED}
 _NO_VOTE = {ServerReason.UNSYNCHRONISED, ServerReason.KISS_DENY, ServerReason.ROOT_DISTANCE_TOO_LARGE}
@@ -59,11 +61,13 @@ def sample_of(exchange: Exchange, drift: Drift) -> Interval:
 class Source:
     """One server's history, its reach and its right to vote."""
 
-    def __init__(self, server: str) -> None:
+    def __init__(self, server: str, wander_ppb: int) -> None:
         self.server = server
+        self._wander_ppb = wander_ppb
         self.reach = 0
         self.polls = 0
         self.last: Exchange | None = None
+        self.best: Exchange | None = None
         self.reason = ServerReason.UNREACHABLE
         self._held: deque[Held] = deque(maxlen=KEPT)
         self._proven: tuple[int, Interval] | None = None
@@ -77,11 +81,18 @@ class Source:
         """Begin anew: another epoch of S. That the server contradicted itself is not forgotten."""
         self._held.clear()
         self._proven = None
-        self.last = None
+        self.last = self.best = None
         self.reason = ServerReason.UNREACHABLE
 
     def heard(self, exchange: Exchange) -> None:
-        """Note a reply, whatever becomes of its sample."""
+        """Note a reply, whatever becomes of its sample; a burst's ``best`` is that of the least delay."""
+        best = self.best
+        if (
+            best is None
+            or exchange.received_ns - best.received_ns > _BURST_NS
+            or exchange.delay_ns <= best.delay_ns
+        ):
+            self.best = exchange
         self.last = exchange
         self.reason = ServerReason.NONE
 
@@ -108,6 +119,15 @@ class Source:
         """A leap second: UTC's label is ``by_ns`` later from now on."""
         self._held = deque((held.moved(by_ns) for held in self._held), maxlen=KEPT)
         self._proven = None
+
+    def drop_before(self, steady_ns: int) -> bool:
+        """Drop samples that were asked for before an S; whether there were any."""
+        kept = [held for held in self._held if held.upper_at_ns >= steady_ns]
+        if len(kept) == len(self._held):
+            return False
+        self._held = deque(kept, maxlen=KEPT)
+        self._proven = None
+        return True
 
     def lose_vote(self, since: Iterable[Exchange]) -> None:
         """It contradicted itself: only what it said ``since`` counts, once enough of it agrees."""
@@ -166,14 +186,13 @@ class Source:
         not spoil the rest. A history that contradicts itself is dropped. Between replies the last answer is
         aged, not worked out anew.
         """
+        if not self._held:
+            return None
+        drift = self._long_ago(steady_ns, drift)
         if self._proven is not None and self._proven[0] <= steady_ns:
             at_ns, interval = self._proven
             return drift.age(interval, steady_ns - at_ns)
-        count = len(self._held)
-        if count == 0:
-            return None
-        spared = -(-count // 100) if count >= _FEW else 0
-        proven = agreed([held.at(steady_ns, drift) for held in self._held], count - spared)
+        proven = _intersection(self._held, steady_ns, drift)
         if proven is None:
             newest = self._held[-1]
             self._held.clear()
@@ -187,3 +206,26 @@ class Source:
         if proven is not None:
             self._proven = (steady_ns, proven)
         return proven
+
+    def _long_ago(self, steady_ns: int, drift: Drift) -> Drift:
+        """What is known of the frequency lately holds for an hour; it wandered on in each one before."""
+        hours = max(0, steady_ns - self._held[-1].lower_at_ns) // HISTORY_NS
+        return drift.widened(self._wander_ppb * hours) if hours else drift
+
+    def at_until(self, until_ns: int, steady_ns: int, drift: Drift) -> Interval | None:
+        """As ``at``, by the samples alone that came until S = ``until_ns``; None without any."""
+        if self.at(steady_ns, drift) is None:
+            return None
+        held = [each for each in self._held if each.lower_at_ns <= until_ns]
+        return _intersection(held, steady_ns, self._long_ago(steady_ns, drift)) if held else None
+
+    @property
+    def newest_ns(self) -> int:
+        """S of the newest sample; the history must not be empty."""
+        return self._held[-1].lower_at_ns
+
+
+def _intersection(samples: Collection[Held], steady_ns: int, drift: Drift) -> Interval | None:
+    count = len(samples)
+    spared = -(-count // 100) if count >= _FEW else 0
+    return agreed([held.at(steady_ns, drift) for held in samples], count - spared)

@@ -177,7 +177,7 @@ class Ntp:
 
     def _take(self, server: Server, outcome: Exchange | Failure) -> None:
         if isinstance(outcome, Exchange):
-            bound = self._estimator.reply(server.name, outcome)
+            bound = self._estimator.reply(server.name, outcome, self._clock.steady_now_ns())
             self._emit(self._replied(server, outcome, bound))
         else:
             self._estimator.failure(server.name, outcome)
@@ -189,12 +189,18 @@ class Ntp:
         action = self._estimator.take_action()
         if action is Action.ASK_ALL:
             self._clock.doubted()
-            for server in self._plan.servers:
-                self._begin(self._burst(server))
+            self._ask_at_once()
+        elif action is Action.SAY:
+            self._clock.doubted()
         elif action is Action.NEW_EPOCH:
             if self._estimator.last_jump_ns is not None:
                 self._emit(self._jumped(self._estimator.last_jump_ns))
             self._clock.begin_epoch()
+            self._ask_at_once()
+
+    def _ask_at_once(self) -> None:
+        for server in self._plan.servers:
+            self._begin(self._burst(server))
 
     def _begin(self, burst: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(burst)

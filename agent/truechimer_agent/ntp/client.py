@@ -1,8 +1,9 @@
-"""The socket side of one exchange: a fresh connected socket, kernel receive stamps, errors kept apart."""
+"""The socket side of one exchange: a fresh connected socket, kernel stamps both ways, errors kept apart."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import secrets
 import socket
@@ -12,20 +13,23 @@ from typing import TYPE_CHECKING
 
 from truechimer.samples import NtpOutcome, ServerReason
 from truechimer_agent.ntp import packet
-from truechimer_agent.ntp.exchange import Exchange, Failure, Request, arrival_ns, judge
+from truechimer_agent.ntp.exchange import Exchange, Failure, Request, judge
+from truechimer_agent.ntp.times import times_of
 from truechimer_agent.resolving import lookup
 
 if TYPE_CHECKING:
-    from truechimer.readings import Reading
     from truechimer_agent.hostclock import HostClock
 
 SO_TIMESTAMPNS = 35
-"""asm-generic/socket.h; SCM_TIMESTAMPNS has the same number."""
+SO_TIMESTAMPING = 37
+"""asm-generic/socket.h; SCM_TIMESTAMPNS and SCM_TIMESTAMPING have the same numbers."""
+_TRANSMIT_STAMPS = 1 << 1 | 1 << 4 | 1 << 11
+"""linux/net_tstamp.h: software stamps of what is sent, reported, without the packet itself."""
 _TIMESPEC = struct.Struct("=qq")
 _REPLY_ROOM = 1024
 _PATIENCE = 16
 """Packets that may be forged are waited out, so many of them."""
-_CONTROL_ROOM = 128
+_CONTROL_ROOM = 256
 _OUTCOMES = {
     errno.ECONNREFUSED: NtpOutcome.REFUSED,
     errno.EHOSTUNREACH: NtpOutcome.HOST_UNREACHABLE,
@@ -75,11 +79,11 @@ async def exchange(
     try:
         with socket.socket(address.family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sock:
             if kernel_timestamps:
-                sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+                _ask_for_stamps(sock)
             sock.connect(address.sockaddr)
             epoch = clock.steady().epoch
             async with asyncio.timeout(timeout_s):
-                found = await _converse(clock, sock)
+                found = await _Conversation(clock, sock).hold()
             # Its times are in the S of the epoch in which it began: they mean nothing in another.
             return found if clock.steady().epoch == epoch else Failure(NtpOutcome.LOST, ServerReason.STALE)
     except TimeoutError:
@@ -89,38 +93,64 @@ async def exchange(
         return Failure(outcome, ServerReason.UNREACHABLE)
 
 
-async def _converse(clock: HostClock, sock: socket.socket) -> Exchange | Failure:
-    nonce = secrets.randbits(64)
-    before = clock.clocks.read()
-    data = packet.request(nonce)
-    request = Request(nonce, clock.steady_now_ns())
-    sock.send(data)
-    for _ in range(_PATIENCE):
-        reply, kernel_wall_ns, after = await _receive(clock, sock)
-        received_ns = arrival_ns(clock.steady(), before, after, request.sent_ns, kernel_wall_ns)
-        verdict = judge(reply, request, received_ns)
-        if isinstance(verdict, Exchange) or not verdict.ignored:
-            return verdict
-        await asyncio.sleep(0)  # a flood must not keep the loop from its other work
-    return verdict
+def _ask_for_stamps(sock: socket.socket) -> None:
+    sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+    with contextlib.suppress(OSError):  # a kernel without transmit stamps does with the other ones
+        sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPING, _TRANSMIT_STAMPS)
 
 
-async def _receive(clock: HostClock, sock: socket.socket) -> tuple[bytes, int | None, Reading]:
-    loop = asyncio.get_running_loop()
-    readable: asyncio.Future[None] = loop.create_future()
-    loop.add_reader(sock, _set_done, readable)
-    try:
-        while True:
-            try:
-                reply, control, _, _ = sock.recvmsg(_REPLY_ROOM, _CONTROL_ROOM)
-            except BlockingIOError:
-                await readable
-                readable = loop.create_future()
-                loop.add_reader(sock, _set_done, readable)
-            else:
-                return reply, _kernel_stamp(control), clock.clocks.read()
-    finally:
-        loop.remove_reader(sock)
+class _Conversation:
+    """One request, and the wait for its reply."""
+
+    def __init__(self, clock: HostClock, sock: socket.socket) -> None:
+        self._clock = clock
+        self._sock = sock
+        self._transmit_wall_ns: int | None = None
+
+    async def hold(self) -> Exchange | Failure:
+        """Ask, and wait for a reply that ends the exchange."""
+        clocks = self._clock.clocks
+        before = clocks.read()
+        nonce = secrets.randbits(64)
+        data = packet.request(nonce)
+        request = Request(nonce, self._clock.steady_now_ns())
+        self._sock.send(data)
+        sent = clocks.read()
+        for _ in range(_PATIENCE):
+            reply, receive_wall_ns = await self._receive()
+            readings = (before, sent, clocks.read())
+            stamps = (self._transmit_wall_ns, receive_wall_ns)
+            times = times_of(self._clock.steady(), readings, request.sent_ns, *stamps)
+            verdict = judge(reply, request, times)
+            if isinstance(verdict, Exchange) or not verdict.ignored:
+                return verdict
+            await asyncio.sleep(0)  # a flood must not keep the loop from its other work
+        return verdict
+
+    async def _receive(self) -> tuple[bytes, int | None]:
+        """The next packet, and the kernel's stamp of its arrival."""
+        loop = asyncio.get_running_loop()
+        try:
+            while True:
+                readable: asyncio.Future[None] = loop.create_future()
+                loop.add_reader(self._sock, _set_done, readable)
+                # While the stamp lies in the error queue the socket counts as readable.
+                self._take_transmit_stamp()
+                try:
+                    reply, control, _, _ = self._sock.recvmsg(_REPLY_ROOM, _CONTROL_ROOM)
+                except BlockingIOError:
+                    await readable
+                else:
+                    return reply, _stamp(control, SO_TIMESTAMPNS)
+        finally:
+            loop.remove_reader(self._sock)
+
+    def _take_transmit_stamp(self) -> None:
+        try:
+            _, control, _, _ = self._sock.recvmsg(0, _CONTROL_ROOM, socket.MSG_ERRQUEUE)
+        except OSError:
+            return
+        self._transmit_wall_ns = _stamp(control, SO_TIMESTAMPING) or self._transmit_wall_ns
 
 
 def _set_done(future: asyncio.Future[None]) -> None:
@@ -128,11 +158,11 @@ def _set_done(future: asyncio.Future[None]) -> None:
         future.set_result(None)
 
 
-def _kernel_stamp(control: list[tuple[int, int, bytes]]) -> int | None:
+def _stamp(control: list[tuple[int, int, bytes]], wanted: int) -> int | None:
     for level, kind, data in control:
-        if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS and len(data) >= _TIMESPEC.size:
+        if level == socket.SOL_SOCKET and kind == wanted and len(data) >= _TIMESPEC.size:
             seconds, nanoseconds = _TIMESPEC.unpack_from(data)
-            return int(seconds) * packet.NS + int(nanoseconds)
+            return int(seconds) * packet.NS + int(nanoseconds) or None
     return None
 
 

@@ -15,11 +15,9 @@ from truechimer.samples import NtpOutcome, ServerReason
 from truechimer_agent.ntp import packet
 
 if TYPE_CHECKING:
-    from truechimer.readings import Reading, SteadyClock
+    from truechimer_agent.ntp.times import Times
 
 ROOT_DISTANCE_LIMIT_S = 3.0
-FASTEST_W = 1.101
-"""W against RAW at most: the kernel's tick ± 10 %, its frequency and adjtime(3) 500 ppm each."""
 _SERVER_RATE = 500e-6
 NS = 1_000_000_000
 
@@ -40,19 +38,19 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A reply that counts: x ≥ ``lower_ns`` at S = ``received_ns``, x ≤ ``upper_ns`` at S = ``sent_ns``."""
+    """A reply that counts: x ≥ ``lower_ns`` at S = ``received_ns``, x ≤ ``upper_ns`` at S = ``sent_ns``.
+
+    ``offset_ns``: UTC − S by the midpoint of the likely times, as every NTP client would say. ``delay_ns``:
+    the round trip less the server's own time, at most.
+    """
 
     sent_ns: int
     received_ns: int
     lower_ns: int
     upper_ns: int
     delay_ns: int
+    offset_ns: int
     header: packet.Header
-
-    @property
-    def offset_ns(self) -> int:
-        """UTC − S by the midpoint, as every NTP client would say."""
-        return (self.lower_ns + self.upper_ns) // 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +64,13 @@ class Failure:
     ignored: bool = False
 
 
-def judge(data: bytes, sent: Request, received_ns: int) -> Exchange | Failure:
-    """Hold a reply against its request; ``received_ns`` is S no earlier than the true arrival.
+def judge(data: bytes, sent: Request, times: Times) -> Exchange | Failure:
+    """Hold a reply against its request.
 
     A wrong origin is ignored (a late or forged packet must not end the wait); every other flaw ends the
     exchange with its reason (RFC 5905 section 9.2, RFC 8633 section 5).
     """
+    received_ns = times.received_ns
     try:
         header = packet.parse(data)
     except DecodeError:
@@ -86,17 +85,18 @@ def judge(data: bytes, sent: Request, received_ns: int) -> Exchange | Failure:
     t3 = packet.to_unix_ns(header.transmit)
     if t3 < t2:
         return Failure(NtpOutcome.BAD_REPLY, ServerReason.BOGUS_TIMES, received_ns, header)
-    delay_ns = (received_ns - sent.sent_ns) - (t3 - t2)
+    delay_ns = (received_ns - times.sent_ns) - (t3 - t2)
     precision_ns = math.ceil(2.0**header.precision * NS)
     if delay_ns < -precision_ns - (t3 - t2) * _SERVER_RATE:
         return Failure(NtpOutcome.BAD_REPLY, ServerReason.NEGATIVE_DELAY, received_ns, header)
     error_ns = math.ceil(header.error_s * NS)
     return Exchange(
-        sent_ns=sent.sent_ns,
+        sent_ns=times.sent_ns,
         received_ns=received_ns,
         lower_ns=t3 - error_ns - received_ns,
-        upper_ns=t2 + 1 + error_ns - sent.sent_ns,
+        upper_ns=t2 + 1 + error_ns - times.sent_ns,
         delay_ns=delay_ns,
+        offset_ns=(t2 - times.likely_sent_ns + t3 - times.likely_received_ns) // 2,
         header=header,
     )
 
@@ -116,27 +116,3 @@ def _flaw(header: packet.Header) -> ServerReason:
     elif header.root_delay_s < 0 or header.error_s > ROOT_DISTANCE_LIMIT_S:
         reason = ServerReason.ROOT_DISTANCE_TOO_LARGE
     return reason
-
-
-def arrival_ns(
-    steady: SteadyClock, before: Reading, after: Reading, sent_ns: int, kernel_wall_ns: int | None
-) -> int:
-    """S no earlier than a packet's arrival, from the kernel's receive stamp where that can be trusted.
-
-    ``before`` was read before the send, ``after`` after the receive. The kernel stamps in W, which is
-    being steered by up to ``FASTEST_W``: so much of W since the stamp was at least so much of S. Between
-    the readings W − MONOTONIC changes only by a step; then, or when the stamp lies outside of the
-    exchange, the user-space time is used.
-    """
-    user_ns = steady.at(after.raw_ns) + (after.width_ns + 1) // 2
-    if kernel_wall_ns is None:
-        return user_ns
-    widths_ns = before.width_ns + after.width_ns
-    stepped_ns = (after.wall_ns - after.mono_ns) - (before.wall_ns - before.mono_ns)
-    if abs(stepped_ns) > widths_ns * FASTEST_W:
-        return user_ns
-    since_ns = after.wall_ns - kernel_wall_ns - after.width_ns
-    if since_ns <= 0:
-        return user_ns
-    stamped_ns = user_ns - int(since_ns / FASTEST_W)
-    return stamped_ns if stamped_ns >= sent_ns else user_ns

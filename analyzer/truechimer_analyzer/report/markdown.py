@@ -169,9 +169,14 @@ def _names(found: Mapping[str, Any] | Sequence[str]) -> str:
     return ", ".join(map(str, found))
 
 
+_SIGNED = frozenset(
+    {"size_s", "lower_s", "upper_s", "daemon_s", "daemon_lower_s", "daemon_upper_s", "apart_s"}
+)
+
+
 def _value(key: str, value: object) -> str:
     if key.endswith("_s") and isinstance(value, (int, float)):
-        return signed(value) if key in {"size_s", "lower_s", "upper_s"} else length(value)
+        return signed(value) if key in _SIGNED else length(value)
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 

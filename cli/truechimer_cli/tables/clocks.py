@@ -35,6 +35,10 @@ def tables(document: dict[str, Any]) -> list[RenderableType]:
     if pending:
         rows = [_pending(node, flag) for node, flag in pending]
         parts += ["", table("Pending", ("node", "flag", "since", "raised at", "evidence"), rows)]
+    daemons = [(node, node["daemon"]) for node in nodes if node.get("daemon")]
+    if daemons:
+        columns = ("node", "daemon", "agrees", ">at least", ">at most", ">stratum", ">sources", "leap")
+        parts += ["", table("Time daemons: UTC − wall", columns, [_daemon(*each) for each in daemons])]
     servers = [(node, server) for node in nodes for server in node.get("servers") or []]
     if servers:
         rows = [_server(node, server) for node, server in servers]
@@ -62,7 +66,7 @@ def _row(node: dict[str, Any], *, clusters: bool) -> list[RenderableType]:
 
 
 def _flag(node: dict[str, Any], flag: dict[str, Any]) -> list[RenderableType]:
-    said = told(flag.get("evidence") or {})
+    said = _EVIDENCE.get(str(flag.get("flag")), told)(flag.get("evidence") or {})
     clears = flag.get("clears_at")
     return [
         Text(text(node.get("node"))),
@@ -92,6 +96,25 @@ def told(evidence: dict[str, Any]) -> str:
 _LONG = frozenset({"intervals", "steps", "causes", "kernel_before", "kernel_after"})
 
 
+def _disagreement(evidence: dict[str, Any]) -> str:
+    """Both figures of a daemon that disagrees, and what it stands on."""
+
+    def about(least: str, most: str) -> str:
+        lower, upper = evidence.get(least), evidence.get(most)
+        if lower is None or upper is None:
+            return UNKNOWN
+        return f"{seconds((lower + upper) / 2, signed=True)} ± {seconds((upper - lower) / 2)}"
+
+    return (
+        f"{text(evidence.get('daemon'))} believes {about('daemon_lower_s', 'daemon_upper_s')}, "
+        f"proven is {about('lower_s', 'upper_s')}; its stratum {text(evidence.get('stratum'))}, "
+        f"sources that it reaches {text(evidence.get('reachable_sources'))}"
+    )
+
+
+_EVIDENCE = {"daemon_disagrees": _disagreement}
+
+
 def evidence_value(name: str, value: object) -> str:
     """A piece of evidence: seconds by the ending of its name, camps as A+B | C+D."""
     if name.endswith("_s") and isinstance(value, int | float):
@@ -105,6 +128,21 @@ def evidence_value(name: str, value: object) -> str:
     if isinstance(value, list):
         return ", ".join(map(text, value)) or UNKNOWN
     return text(value)
+
+
+def _daemon(node: dict[str, Any], daemon: dict[str, Any]) -> list[RenderableType]:
+    agrees = daemon.get("agrees")
+    said, style = (UNKNOWN, QUIET) if agrees is None else ("yes", GOOD) if agrees else ("no", BAD)
+    return [
+        Text(text(node.get("node"))),
+        Text(text(daemon.get("name"))),
+        Text(said, style=style),
+        seconds(daemon.get("lower_s"), signed=True),
+        seconds(daemon.get("upper_s"), signed=True),
+        text(daemon.get("stratum")),
+        text(daemon.get("reachable_sources")),
+        Text(text(daemon.get("leap"))),
+    ]
 
 
 def _server(node: dict[str, Any], server: dict[str, Any]) -> list[RenderableType]:

@@ -19,6 +19,7 @@ _NAMES = {str: "string", int: "integer", float: "number", bool: "boolean", Path:
 _DEFAULT_MEANINGS = {
     ("NtpConfig", "servers"): "those of the host's own time daemon, else a public pool",
     ("AgentConfig", "node"): "the host's name",
+    ("DaemonConfig", "chrony"): "/run/chrony/chronyd.sock, else port 323 of loopback",
 }
 _HEAD = """\
 # Configuration

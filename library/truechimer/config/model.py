@@ -61,6 +61,16 @@ class PausesConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class DaemonConfig:
+    """``[daemon]``: how this host's own time daemon is asked.
+
+    ``chrony``: chronyd's command socket, as a path or a host.
+    """
+
+    chrony: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class DiskConfig:
     """``[[disk]]``: write + fsync of a small file on this path."""
 
@@ -127,6 +137,7 @@ class AgentConfig:
     mesh: MeshConfig | None = None
     probe: tuple[ProbeConfig, ...] = ()
     pauses: PausesConfig = field(default_factory=PausesConfig)
+    daemon: DaemonConfig = field(default_factory=DaemonConfig)
     disk: tuple[DiskConfig, ...] = ()
     process: tuple[ProcessConfig, ...] = ()
     sink: tuple[SinkConfig, ...] = ()

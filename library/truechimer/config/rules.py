@@ -141,6 +141,7 @@ RULES: Mapping[tuple[type[Any], str], Rule] = {
     (model.ProbeConfig, "timeout_s"): _interval,
     (model.PausesConfig, "interval_ms"): _between(1, 50),
     (model.PausesConfig, "threshold_ms"): _between(0.1, 60_000),
+    (model.DaemonConfig, "chrony"): _label,
     (model.DiskConfig, "interval_s"): _interval,
     (model.ProcessConfig, "name"): _label,
     (model.ProcessConfig, "command"): _expression,

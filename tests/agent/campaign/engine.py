@@ -15,14 +15,15 @@ from agent.campaign.scenario import ASSUMPTIONS_BROKEN, MAX_DRIFT_PPB, MS, WANDE
 from agent.campaign.tally import Tally
 
 from truechimer.clock import NoBound, interval_at
-from truechimer.samples import BoundReason, EventKind, NtpOutcome, ServerReason
+from truechimer.samples import BoundReason, BoundStatus, EventKind, NtpOutcome, ServerReason
 from truechimer_agent.bounds.estimator import Action, Estimator
 from truechimer_agent.bounds.intervals import PPB
 from truechimer_agent.collectors.bound import Bounds
 from truechimer_agent.collectors.ntp import LOSSES_THAT_END_A_BURST
 from truechimer_agent.hostclock import HostClock
-from truechimer_agent.ntp.exchange import Exchange, Failure, Request, arrival_ns, judge
+from truechimer_agent.ntp.exchange import Exchange, Failure, Request, judge
 from truechimer_agent.ntp.plan import OWN_GAP_S, START_BURST
+from truechimer_agent.ntp.times import times_of
 from truechimer_agent.wallwatch import WallWatch
 
 if TYPE_CHECKING:
@@ -46,13 +47,31 @@ _MOST_FINDINGS = 3
 
 
 class _Segment:
-    """Keeps what would stand in the segment."""
+    """Keeps what would stand in the segment, and for how long there is an interval."""
 
-    def __init__(self) -> None:
+    def __init__(self, tally: Tally) -> None:
         self.published: Published | None = None
+        self.now_ns = 0
+        self._tally = tally
+        self._since_ns = 0
+        self._last_good_ns: int | None = None
 
     def write(self, published: Published) -> None:
+        self.account()
         self.published = published
+
+    def account(self) -> None:
+        """Count the time since the last account, by what has stood there."""
+        elapsed_ns, self._since_ns = self.now_ns - self._since_ns, self.now_ns
+        self._tally.total_ns += elapsed_ns
+        standing = self.published
+        if standing is None or standing.status not in (BoundStatus.SYNCHRONIZED, BoundStatus.HOLDOVER):
+            return
+        if self._last_good_ns is not None:
+            gap_ns = self.now_ns - elapsed_ns - self._last_good_ns
+            self._tally.longest_gap_ns = max(self._tally.longest_gap_ns, gap_ns)
+        self._tally.covered_ns += elapsed_ns
+        self._last_good_ns = self.now_ns
 
 
 class _Poll:
@@ -87,21 +106,19 @@ class Run:
             wander_ppb=WANDER_PPB,
             tolerated=None,
         )
-        self._segment = _Segment()
+        self.tally = Tally(scenario.kind, scenarios=1)
+        self._segment = _Segment(self.tally)
         self._bounds = Bounds(self._clock, lambda _: None, self._estimator, self._segment)  # type: ignore[arg-type]
         self._clock.on_epoch(self._estimator.begin_epoch)
         self._clock.on_epoch(self._ask_all)
         self._clock.on_epoch(self._publish)
         self._clock.on_step(self._publish)
         self._polls = [_Poll(server, 0) for server in scenario.servers]
-        self.tally = Tally(scenario.kind, scenarios=1)
         self._last: Exchange | None = None
         self._hidden_from_ns: int | None = None
         self._unnoticed = False
         self._watch_phase_ns = rng.randrange(WATCH_NS)
         self._tainted_until: tuple[int, int] | None = None
-        self._last_good_ns: int | None = None
-        self._gap_open = False
         self._dense_until_ns = 0
         rate = len(scenario.servers) * scenario.burst / scenario.interval_ns
         self._stride = max(1, round(1.5 / rate / NS))
@@ -131,10 +148,10 @@ class Run:
         for mark in scenario.marks:
             self._at(self._next_look_ns(mark), self._look)
             for _ in range(4):
-                self._at(mark + int(self._rng.random() * NS), self._read, 0)
+                self._at(mark + int(self._rng.random() * NS), self._read, False)
         for first, last in scenario.stalls:
             for _ in range(20):
-                self._at(self._rng.randrange(first, last), self._read, 0)
+                self._at(self._rng.randrange(first, last), self._read, False)
         readers = (self._read, self._stopped)
         while queue:
             awake_ns, order, act, details = heapq.heappop(queue)
@@ -145,8 +162,9 @@ class Run:
                 if until_ns is not None:
                     heapq.heappush(queue, (until_ns, order, act, details))
                     continue
-            self._now_ns = self._clocks.awake_ns = awake_ns
+            self._now_ns = self._clocks.awake_ns = self._segment.now_ns = awake_ns
             act(*details)
+        self._segment.account()
         self.tally.epochs = self._clock.steady().epoch
         return self.tally
 
@@ -179,7 +197,7 @@ class Run:
         self._publish()
         stride = self._seconds_to_next_tick()
         # Ticks left out would change nothing: a reader looks within a second after one that is made.
-        self._at(self._now_ns + int(self._rng.random() * NS), self._read, stride * NS)
+        self._at(self._now_ns + int(self._rng.random() * NS), self._read, True)
         self._at(self._now_ns + stride * NS, self._tick)
 
     def _seconds_to_next_tick(self) -> int:
@@ -260,8 +278,8 @@ class Run:
     ) -> None:
         after = self._clocks.read()
         kernel_ns = self._host.wall_ns(arrived_at_ns) if self._scenario.kernel_stamps else None
-        received_ns = arrival_ns(self._clock.steady(), before, after, request.sent_ns, kernel_ns)
-        outcome = judge(data, request, received_ns)
+        times = times_of(self._clock.steady(), (before, after), request.sent_ns, None, kernel_ns)
+        outcome = judge(data, request, times)
         if self._clock.steady().epoch != epoch:
             outcome = Failure(NtpOutcome.LOST, ServerReason.STALE)
         if isinstance(outcome, Exchange):
@@ -281,7 +299,7 @@ class Run:
                 estimator.sources[server.name].polled(answered=poll.answered, no_service=False)
         if isinstance(outcome, Exchange):
             self.tally.replies += 1
-            bound = estimator.reply(server.name, outcome)
+            bound = estimator.reply(server.name, outcome, self._clock.steady_now_ns())
             if not server.is_liar:
                 self._last = outcome
             self._check_bound(bound)
@@ -307,13 +325,19 @@ class Run:
     def _act(self) -> None:
         action = self._estimator.take_action()
         if action is Action.ASK_ALL:
-            self._dense_until_ns = self._now_ns + 4 * NS
             self._clock.doubted()
-            for poll in self._polls:
-                for number in range(START_BURST):
-                    self._at(self._now_ns + number * int(OWN_GAP_S * NS), self._ask, poll.server, None)
+            self._ask_at_once()
+        elif action is Action.SAY:
+            self._clock.doubted()
         elif action is Action.NEW_EPOCH:
             self._clock.begin_epoch()
+            self._ask_at_once()
+
+    def _ask_at_once(self) -> None:
+        self._dense_until_ns = self._now_ns + 4 * NS
+        for poll in self._polls:
+            for number in range(START_BURST):
+                self._at(self._now_ns + number * int(OWN_GAP_S * NS), self._ask, poll.server, None)
 
     # Truth
 
@@ -351,6 +375,7 @@ class Run:
         ):
             self.tally.longest_hidden_ns = max(self.tally.longest_hidden_ns, self._now_ns - since_ns)
             self._hidden_from_ns = None
+            self._tainted_until = None
 
     def _check_bound(self, bound: Bound) -> None:
         """The estimator's own answer, right after a reply."""
@@ -368,11 +393,9 @@ class Run:
             self._missed(off_ns, bound.reason, "estimator")
             self._tainted_until = (self._clock.steady().epoch, self._now_ns + 4200 * NS)
 
-    def _read(self, weight_ns: int) -> None:
-        """What a program that reads the segment now would be told."""
-        tally = self.tally
-        tally.checks += 1
-        tally.total_ns += weight_ns
+    def _read(self, compared: bool) -> None:
+        """What a program that reads the segment now would be told; ``compared``: count its width too."""
+        self.tally.checks += 1
         published, reading = self._segment.published, self._clocks.read()
         interval = None
         if published is not None:
@@ -382,18 +405,12 @@ class Run:
                 interval = None
         if interval is None or published is None:
             self._dense_until_ns = self._now_ns + 3 * NS
-            self._gap_open = True
             return
-        tally.covered_ns += weight_ns
-        if self._gap_open and self._last_good_ns is not None:
-            tally.longest_gap_ns = max(tally.longest_gap_ns, self._now_ns - self._last_good_ns)
-        self._gap_open = False
-        self._last_good_ns = self._now_ns
         utc_ns = self._host.utc_ns(self._now_ns)
         off_ns = max(interval.earliest_ns - utc_ns, utc_ns - interval.latest_ns)
         if off_ns > ROUNDING_NS:
             self._missed(off_ns, published.reason, "reader")
-        elif weight_ns and self._last is not None:
+        elif compared and self._last is not None:
             self._compare(interval.width_ns, published, reading)
 
     def _compare(self, width_ns: int, published: Published, reading: Reading) -> None:

@@ -7,7 +7,10 @@ or routes.
 
 from lab.harness.chrony import ChronyClient, ChronyServer
 from lab.harness.clocks import monotonic_s, wait_until, wall_ns
+from lab.harness.delays import Constant, LogNormal, Normal, Pareto, Trace
 from lab.harness.firewall import Firewall
+from lab.harness.leapserver import LeapServer
+from lab.harness.link import Conditions, Counters, Direction, Link
 from lab.harness.load import CpuLoad
 from lab.harness.network import Host, Network, Response, free_port, this_machine
 from lab.harness.ntp import NtpAnswer, ntp_exchange
@@ -23,15 +26,25 @@ __all__ = [
     "ChronyClient",
     "ChronyServer",
     "CommandResult",
+    "Conditions",
+    "Constant",
+    "Counters",
     "CpuLoad",
+    "Direction",
     "Firewall",
     "Host",
+    "LeapServer",
+    "Link",
+    "LogNormal",
     "Network",
+    "Normal",
     "NtpAnswer",
+    "Pareto",
     "Process",
     "Response",
     "Series",
     "ShiftedClock",
+    "Trace",
     "VictoriaMetrics",
     "build_shiftclock",
     "executable",

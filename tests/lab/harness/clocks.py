@@ -12,6 +12,11 @@ def wall_ns() -> int:
     return time.clock_gettime_ns(time.CLOCK_REALTIME)  # noqa: TID251
 
 
+def raw_ns() -> int:
+    """Nanoseconds of the kernel's CLOCK_MONOTONIC_RAW."""
+    return time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW)  # noqa: TID251
+
+
 def monotonic_s() -> float:
     """Seconds of CLOCK_MONOTONIC, for deadlines and durations."""
     return time.clock_gettime(time.CLOCK_MONOTONIC)  # noqa: TID251

@@ -22,8 +22,12 @@ def agent_toml(
     interval_s: float = 2.0,
     tcp: Sequence[str] = (),
     probe_interval_s: float = 1.0,
+    chrony: Path | None = None,
 ) -> Path:
-    """Write an agent's configuration into `directory`, where its state lies too."""
+    """Write an agent's configuration into `directory`, where its state lies too.
+
+    `chrony` is the command socket of the chronyd that is the host's time daemon.
+    """
     lines = [
         'cluster = "lab"',
         f'node = "{node}"',
@@ -35,6 +39,8 @@ def agent_toml(
     ]
     for target in tcp:
         lines += ["[[probe]]", 'kind = "tcp"', f'target = "{target}"', f"interval_s = {probe_interval_s}"]
+    if chrony is not None:
+        lines += ["[daemon]", f'chrony = "{chrony}"']
     for url in sinks:
         lines += ["[[sink]]", 'kind = "influx"', f'url = "{url}"']
     path = directory / f"{node}.toml"

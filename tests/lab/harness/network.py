@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+from lab.harness.link import Link
 from lab.harness.processes import CommandResult, Process, environment
 
 NETNS_DIR = Path("/run/netns")
@@ -115,11 +116,18 @@ class Host:
         self._port = port
         self.cleanups = contextlib.ExitStack()
 
+    @property
+    def namespace_path(self) -> Path:
+        """The file that stands for its namespace (ValueError for this machine itself)."""
+        if self.namespace is None:
+            raise ValueError("this machine itself has no namespace of the lab's")
+        return NETNS_DIR / self.namespace
+
     def command(self, *args: str) -> list[str]:
         """The arguments that run `args` in this host; no wrapper stays around the program."""
         if self.namespace is None:
             return list(args)
-        return ["nsenter", f"--net={NETNS_DIR / self.namespace}", "--", *args]
+        return ["nsenter", f"--net={self.namespace_path}", "--", *args]
 
     def run(
         self,
@@ -157,7 +165,7 @@ class Host:
             return socket.socket(family, kind, proto)
         made: list[socket.socket] = []
         failed: list[OSError] = []
-        path = NETNS_DIR / self.namespace
+        path = self.namespace_path
 
         def enter_and_make() -> None:
             # setns moves the calling thread alone, and this thread ends here.
@@ -245,6 +253,7 @@ class Network:
         self._prefix = f"tclab-{pid}-{_start_ticks(pid)}-{next(_numbers)}"
         self._switch = f"{self._prefix}-switch"
         self.hosts: dict[str, Host] = {}
+        self._link_numbers = itertools.count()
 
     def __enter__(self) -> Self:
         sweep_stale()
@@ -295,6 +304,13 @@ class Network:
             ],
         )
         return host
+
+    def link(self, near: Host, far: Host, *, seed: int = 1) -> Link:
+        """Join two hosts by one more line, whose delay, loss and so on a test sets per direction.
+
+        `seed` is of its chance: the same packets in the same order meet the same fate.
+        """
+        return Link(near, far, next(self._link_numbers), seed=seed)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -42,9 +42,9 @@ def missing_for_lab() -> str | None:
         return "needs root, for network namespaces"
     try:
         with Network() as network:
-            network.host("probe")
+            network.link(network.host("probe"), network.host("other"))
     except (RuntimeError, OSError) as error:
-        return f"needs network namespaces, veth and bridges: {error}"
+        return f"needs network namespaces, veth, bridges and TUN: {error}"
     return None
 
 

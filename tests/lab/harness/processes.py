@@ -116,6 +116,24 @@ class Process:
         """SIGCONT, to the process alone."""
         self.signal(signal.SIGCONT)
 
+    def pause_group(self) -> None:
+        """SIGSTOP the process and all that it started in its process group; they stand when this returns."""
+        os.killpg(self.pid, signal.SIGSTOP)
+        wait_until(self._all_stand, "every thread to stop", every_s=0.001)
+
+    def _all_stand(self) -> bool:
+        for process in (psutil.Process(self.pid), *self.descendants()):
+            for state in Path(f"/proc/{process.pid}/task").glob("*/stat"):
+                with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                    if state.read_text().rpartition(")")[2].split()[0] not in "TtZX":
+                        return False
+        return True
+
+    def resume_group(self) -> None:
+        """SIGCONT the process and all that it started in its process group."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGCONT)
+
     def kill(self) -> None:
         """SIGKILL the process alone, as a crash would, and reap it; what it started must notice by itself."""
         self.popen.kill()

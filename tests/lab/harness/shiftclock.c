@@ -1,11 +1,16 @@
-/* Preload that gives a process a wall clock of its own: CLOCK_REALTIME plus the int64 of nanoseconds in the file
- * named by SHIFTCLOCK_FILE, read at every call, so that a test steps or drifts it while the process runs.
- * Kernel receive stamps are shifted alike. All other clocks stay true.
- * Not covered: timerfd's cancel-on-set does not fire; waits until an absolute wall time wait by the kernel's
- * clock; symbols looked up in a named library (dlopen("libc.so.6")) instead of the global scope escape. */
+/* Preload that gives a process clocks of its own: the kernel's, shifted as the file says that SHIFTCLOCK_FILE names
+ * (shiftclock.py writes it, under a sequence lock), looked at in every call, so that a test steps, slews or stops
+ * them while the process runs. Kernel stamps of packets are shifted as W was when they were taken. Waits until an
+ * absolute time of a shifted clock end when that clock gets there.
+ * Not covered: timerfd (also its cancel-on-set), pthread_mutex_clocklock; symbols looked up in a named library
+ * (dlopen("libc.so.6")) instead of the global scope; system calls made without the C library. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,13 +23,29 @@
 
 #define EXPORT __attribute__((visibility("default")))
 #define REAL(name) ((__typeof__(&name))real(#name, &name##_address))
+enum { NS = 1000000000, TRIES = 100, CLOSE_NS = 2000 };
 
-static const volatile int64_t *shift;
-static void *clock_gettime_address, *gettimeofday_address, *recvmsg_address, *recvmmsg_address;
-static void *adjtimex_address, *clock_adjtime_address;
+/* From the kernel's RAW = `from_raw_ns` on, each clock is ahead of the kernel's by so much, and gains: all of them
+ * `drift_ppb` (the oscillator), all but RAW `slew_ppb` (adjtimex). shiftclock.py has the same layout. */
+struct stretch {
+    int64_t from_raw_ns, wall_ns, mono_ns, boot_ns, raw_ns, drift_ppb, slew_ppb;
+};
+
+struct shifts {
+    uint64_t generation; /* odd while shiftclock.py writes */
+    struct stretch now, before;
+};
+
+static const volatile struct shifts *shifts;
+static void *clock_gettime_address, *clock_nanosleep_address, *recvmsg_address, *recvmmsg_address;
+static void *adjtimex_address, *clock_adjtime_address, *sem_clockwait_address;
+static void *pthread_cond_timedwait_address, *pthread_cond_clockwait_address;
 
 static void *real(const char *name, void **address)
 {
+    /* Of the condition variables' functions x86-64 has an older version, which a plain look-up may give. */
+    if (!*address)
+        *address = dlvsym(RTLD_NEXT, name, "GLIBC_2.3.2");
     if (!*address && !(*address = dlsym(RTLD_NEXT, name)))
         abort();
     return *address;
@@ -36,39 +57,122 @@ __attribute__((constructor)) static void map_file(void)
     int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
     if (fd < 0)
         abort(); /* a test that thinks its clock shifted must not run on a true one */
-    shift = mmap(NULL, sizeof *shift, PROT_READ, MAP_SHARED, fd, 0);
+    const void *map = mmap(NULL, sizeof *shifts, PROT_READ, MAP_SHARED, fd, 0);
     close(fd);
-    if (shift == MAP_FAILED)
+    if (map == MAP_FAILED)
         abort();
+    shifts = map;
 }
 
-/* Adds the shift to seconds and their fraction, of which `per_second` make a second. */
-static void add(int64_t *seconds, int64_t *fraction, int64_t per_second)
+static int64_t to_ns(const struct timespec *t)
 {
-    int64_t by = (shift ? *shift : 0) / (1000000000 / per_second);
-    int64_t total = *fraction + by % per_second;
-    *seconds += by / per_second;
-    if (total < 0)
-        total += per_second, *seconds -= 1;
-    else if (total >= per_second)
-        total -= per_second, *seconds += 1;
-    *fraction = total;
+    return t->tv_sec * (int64_t)NS + t->tv_nsec;
+}
+
+static struct timespec from_ns(int64_t ns)
+{
+    struct timespec t = {.tv_sec = ns / NS, .tv_nsec = ns % NS};
+    if (t.tv_nsec < 0)
+        t.tv_sec -= 1, t.tv_nsec += NS;
+    return t;
+}
+
+static int64_t kernel_ns(clockid_t clock)
+{
+    struct timespec now;
+    REAL(clock_gettime)(clock, &now);
+    return to_ns(&now);
+}
+
+static int64_t share(int64_t ppb, int64_t elapsed_ns)
+{
+    return (int64_t)((__int128)ppb * elapsed_ns / NS);
+}
+
+static int is_shifted(clockid_t clock)
+{
+    return clock >= CLOCK_REALTIME && clock <= CLOCK_TAI && clock != CLOCK_PROCESS_CPUTIME_ID &&
+           clock != CLOCK_THREAD_CPUTIME_ID;
+}
+
+/* By how much a clock is ahead in a stretch, when the kernel's RAW is `raw_ns`. */
+static int64_t shift_in(const struct stretch *s, clockid_t clock, int64_t raw_ns)
+{
+    int64_t drifted = share(s->drift_ppb, raw_ns - s->from_raw_ns);
+    int64_t slewed = drifted + share(s->slew_ppb, raw_ns - s->from_raw_ns);
+    switch (clock) {
+    case CLOCK_MONOTONIC_RAW:
+        return s->raw_ns + drifted;
+    case CLOCK_MONOTONIC:
+    case CLOCK_MONOTONIC_COARSE:
+        return s->mono_ns + slewed;
+    case CLOCK_BOOTTIME:
+    case CLOCK_BOOTTIME_ALARM:
+        return s->boot_ns + slewed;
+    default:
+        return s->wall_ns + slewed;
+    }
+}
+
+/* A copy of the present and the last stretch, right unless its generation `is_over`. */
+static uint64_t begin(struct shifts *copy)
+{
+    uint64_t generation;
+    while ((generation = __atomic_load_n(&shifts->generation, __ATOMIC_ACQUIRE)) % 2)
+        sched_yield();
+    memcpy(copy, (const void *)shifts, sizeof *copy);
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    return generation;
+}
+
+static int is_over(uint64_t generation)
+{
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    return __atomic_load_n(&shifts->generation, __ATOMIC_RELAXED) != generation;
+}
+
+/* What a shifted clock shows, and in `ahead` by how much that is ahead of the kernel's. While clocks gain, RAW must
+ * have been read next to the clock: an interruption in between would show as a jump. */
+static int64_t shifted_ns(clockid_t clock, int64_t *ahead)
+{
+    struct shifts s;
+    uint64_t generation;
+    int64_t before = 0, kernel, after = 0;
+    int tries = 0;
+    if (!shifts || !is_shifted(clock)) {
+        *ahead = 0;
+        return kernel_ns(clock);
+    }
+    do {
+        generation = begin(&s);
+        int gains = s.now.drift_ppb || s.now.slew_ppb;
+        do {
+            before = gains ? kernel_ns(CLOCK_MONOTONIC_RAW) : 0;
+            kernel = kernel_ns(clock);
+            after = gains ? kernel_ns(CLOCK_MONOTONIC_RAW) : 0;
+        } while (after - before > CLOSE_NS && ++tries < TRIES);
+        *ahead = shift_in(&s.now, clock, gains ? before + (after - before) / 2 : s.now.from_raw_ns);
+    } while (is_over(generation));
+    return kernel + *ahead;
 }
 
 EXPORT int clock_gettime(clockid_t clock, struct timespec *now)
 {
-    int status = REAL(clock_gettime)(clock, now);
-    if (status == 0 && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE || clock == CLOCK_TAI))
-        add(&now->tv_sec, &now->tv_nsec, 1000000000);
-    return status;
+    int64_t ahead;
+    if (!shifts || !is_shifted(clock))
+        return REAL(clock_gettime)(clock, now);
+    *now = from_ns(shifted_ns(clock, &ahead));
+    return 0;
 }
 
 EXPORT int gettimeofday(struct timeval *restrict now, void *restrict zone)
 {
-    int status = REAL(gettimeofday)(now, zone);
-    if (status == 0)
-        add(&now->tv_sec, &now->tv_usec, 1000000);
-    return status;
+    struct timespec exact;
+    clock_gettime(CLOCK_REALTIME, &exact);
+    *now = (struct timeval){.tv_sec = exact.tv_sec, .tv_usec = exact.tv_nsec / 1000};
+    if (zone)
+        memset(zone, 0, sizeof(struct timezone));
+    return 0;
 }
 
 EXPORT time_t time(time_t *out)
@@ -85,16 +189,20 @@ EXPORT int timespec_get(struct timespec *now, int base)
     return base == TIME_UTC && clock_gettime(CLOCK_REALTIME, now) == 0 ? base : 0;
 }
 
-static void add_to_timex(struct timex *state)
+static void shift_timex(struct timex *state)
 {
-    add(&state->time.tv_sec, &state->time.tv_usec, state->status & STA_NANO ? 1000000000 : 1000000);
+    int64_t unit = state->status & STA_NANO ? 1 : 1000, ahead;
+    shifted_ns(CLOCK_REALTIME, &ahead);
+    struct timespec now = from_ns(state->time.tv_sec * (int64_t)NS + state->time.tv_usec * unit + ahead);
+    state->time.tv_sec = now.tv_sec;
+    state->time.tv_usec = now.tv_nsec / unit;
 }
 
 EXPORT int adjtimex(struct timex *state)
 {
     int status = REAL(adjtimex)(state);
     if (status >= 0)
-        add_to_timex(state);
+        shift_timex(state);
     return status;
 }
 
@@ -102,8 +210,23 @@ EXPORT int clock_adjtime(clockid_t clock, struct timex *state)
 {
     int status = REAL(clock_adjtime)(clock, state);
     if (status >= 0 && clock == CLOCK_REALTIME)
-        add_to_timex(state);
+        shift_timex(state);
     return status;
+}
+
+/* A stamp of the kernel's W as this process's W would have shown it at that moment. */
+static int64_t shifted_stamp(int64_t stamp)
+{
+    struct shifts s;
+    uint64_t generation;
+    int64_t raw, age;
+    do {
+        generation = begin(&s);
+        raw = kernel_ns(CLOCK_MONOTONIC_RAW);
+        age = kernel_ns(CLOCK_REALTIME) - stamp;
+    } while (is_over(generation));
+    raw -= age > 0 ? age : 0;
+    return stamp + shift_in(raw < s.now.from_raw_ns ? &s.before : &s.now, CLOCK_REALTIME, raw);
 }
 
 /* The first stamp of each kind; SO_TIMESTAMPING's third is of the network card's own clock and stays.
@@ -111,14 +234,13 @@ EXPORT int clock_adjtime(clockid_t clock, struct timex *state)
 static void shift_stamps(struct msghdr *message)
 {
     for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
-        int64_t stamp[2];
-        int64_t per_second = 1000000000;
+        int64_t stamp[2], unit = 1;
         if (c->cmsg_level != SOL_SOCKET || c->cmsg_len < CMSG_LEN(sizeof stamp))
             continue;
         switch (c->cmsg_type) {
         case 29: /* SCM_TIMESTAMP, old */
         case 63: /* and new: a timeval */
-            per_second = 1000000;
+            unit = 1000;
             break;
         case 35: /* SCM_TIMESTAMPNS, old */
         case 64: /* and new */
@@ -131,7 +253,9 @@ static void shift_stamps(struct msghdr *message)
         memcpy(stamp, CMSG_DATA(c), sizeof stamp);
         if (stamp[0] == 0 && stamp[1] == 0)
             continue;
-        add(&stamp[0], &stamp[1], per_second);
+        struct timespec shifted = from_ns(shifted_stamp(stamp[0] * NS + stamp[1] * unit));
+        stamp[0] = shifted.tv_sec;
+        stamp[1] = shifted.tv_nsec / unit;
         memcpy(CMSG_DATA(c), stamp, sizeof stamp);
     }
 }
@@ -150,4 +274,58 @@ EXPORT int recvmmsg(int fd, struct mmsghdr *messages, unsigned int most, int fla
     for (int i = 0; i < count; i++)
         shift_stamps(&messages[i].msg_hdr);
     return count;
+}
+
+/* Whether a shifted clock has yet to reach `until`; if so, `kernel` is when the kernel's should look again. */
+static int is_ahead(clockid_t clock, const struct timespec *until, struct timespec *kernel)
+{
+    int64_t ahead, now = shifted_ns(clock, &ahead);
+    *kernel = from_ns(to_ns(until) - ahead);
+    return now < to_ns(until);
+}
+
+EXPORT int clock_nanosleep(clockid_t clock, int flags, const struct timespec *wanted, struct timespec *left)
+{
+    struct timespec kernel;
+    int status = 0;
+    if (!(flags & TIMER_ABSTIME) || !is_shifted(clock))
+        return REAL(clock_nanosleep)(clock, flags, wanted, left);
+    while (status == 0 && is_ahead(clock, wanted, &kernel))
+        status = REAL(clock_nanosleep)(clock, flags, &kernel, left);
+    return status;
+}
+
+EXPORT int sem_clockwait(sem_t *sem, clockid_t clock, const struct timespec *until)
+{
+    struct timespec kernel;
+    int status;
+    do {
+        is_ahead(clock, until, &kernel);
+        status = REAL(sem_clockwait)(sem, clock, &kernel);
+    } while (status < 0 && errno == ETIMEDOUT && is_ahead(clock, until, &kernel));
+    return status;
+}
+
+EXPORT int sem_timedwait(sem_t *sem, const struct timespec *until)
+{
+    return sem_clockwait(sem, CLOCK_REALTIME, until);
+}
+
+/* Waits on conditions may end early by themselves, so these do not look again. */
+EXPORT int pthread_cond_clockwait(pthread_cond_t *condition, pthread_mutex_t *mutex, clockid_t clock,
+                                  const struct timespec *until)
+{
+    struct timespec kernel;
+    is_ahead(clock, until, &kernel);
+    return REAL(pthread_cond_clockwait)(condition, mutex, clock, &kernel);
+}
+
+EXPORT int pthread_cond_timedwait(pthread_cond_t *restrict condition, pthread_mutex_t *restrict mutex,
+                                  const struct timespec *restrict until)
+{
+    /* The condition knows its clock and does not tell: no machine has been up for 30 years. */
+    clockid_t clock = until->tv_sec > 1000000000 ? CLOCK_REALTIME : CLOCK_MONOTONIC;
+    struct timespec kernel;
+    is_ahead(clock, until, &kernel);
+    return REAL(pthread_cond_timedwait)(condition, mutex, &kernel);
 }
