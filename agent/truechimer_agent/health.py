@@ -56,9 +56,13 @@ def failures(status: AgentStatus) -> list[str]:
 
 
 def answer(status: AgentStatus) -> tuple[int, dict[str, object]]:
-    """HTTP status and document of ``/healthz``: 503 when unfit; degraded (200) when something else fails."""
+    """HTTP status and document of ``/healthz``: 503 when unfit; degraded (200) when something else fails.
+
+    In holdover the bound is still to be trusted, but it grows.
+    """
     unfit = failures(status)
     degraded = bool(status.collectors_failing) or any(sink.down_s is not None for sink in status.sinks)
+    degraded = degraded or status.bound == "holdover"
     spool = status.spool
     document: dict[str, object] = {
         "service": "truechimer-agent",

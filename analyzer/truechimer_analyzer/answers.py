@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from truechimer.config.model import LimitsConfig
 from truechimer.errors import NotEnough, UserError
-from truechimer.samples import Flag
-from truechimer_analyzer import clockhistory, clocks, nodeclock, pauses, rtt, timedaemon, timeouts
+from truechimer.samples import COMMON_TAGS, MEASUREMENTS, EventKind, Flag
+from truechimer_analyzer import (
+    clockhistory,
+    clocks,
+    nodeclock,
+    past,
+    pauses,
+    rtt,
+    stepcause,
+    timedaemon,
+    timeouts,
+)
 from truechimer_analyzer.report import render
 from truechimer_analyzer.stability import nodes as stability
 from truechimer_analyzer.stability import series
@@ -21,6 +32,7 @@ from truechimer_analyzer.window import AHEAD_NS, NS, OPTIONS, Question, groups, 
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from truechimer_analyzer.stores import Store
 
@@ -131,6 +143,19 @@ def _newest(columns: Columns) -> Columns:
     )
 
 
+def _nothing(measurement: str, fields: Sequence[str]) -> Columns:
+    """No rows."""
+    tags = (*COMMON_TAGS, *MEASUREMENTS[measurement].tags)
+    times = np.zeros(0, dtype=np.int64)
+    return Columns(
+        measurement,
+        times,
+        times,
+        {tag: np.zeros(0, dtype=np.object_) for tag in tags},
+        {name: np.zeros(0) for name in fields},
+    )
+
+
 def _known(what: str, names: Sequence[str]) -> str:
     return f"known {what}: {', '.join(names[:20])}" if names else f"no {what} have reported yet"
 
@@ -138,47 +163,91 @@ def _known(what: str, names: Sequence[str]) -> str:
 def _clocks(reader: _Reader, question: Question, limits: LimitsConfig) -> dict[str, object]:
     window = question.window
     bounds = reader.latest("truechimer_bound", nodeclock.BOUND_FIELDS)
+    servers = reader.latest("truechimer_ntp", nodeclock.SERVER_FIELDS)
+    kernel = reader.latest("truechimer_kernel", nodeclock.KERNEL_FIELDS)
     # What happened since a bound counts though it was before the window, and though its own clock, stepped
     # back, stamped it a good while earlier.
     since_bounds_ns = int(bounds.time_ns.min()) - AHEAD_NS if len(bounds.time_ns) else window.since_ns
+    rates_since_ns = window.as_of_ns - round(clocks.RATE_WINDOW_S * NS)
+    events_since_ns = max(0, min(window.since_ns, since_bounds_ns))
+    rates = reader.rows("truechimer_clock", nodeclock.CLOCK_FIELDS, since_ns=rates_since_ns)
+    events = reader.rows("truechimer_clock_event", nodeclock.EVENT_FIELDS, since_ns=events_since_ns)
+    recent_ns = window.as_of_ns - round(clockhistory.recent_s(limits) * NS)
+    recent = past.History.of(
+        reader.rows("truechimer_bound", past.BOUND_FIELDS, since_ns=recent_ns),
+        _nothing("truechimer_ntp", past.SERVER_FIELDS),
+        rates,
+    )
+    long_keys, served = clockhistory.unsettled(bounds, recent, servers, kernel, limits)
     evidence = nodeclock.Evidence(
         bounds=bounds,
-        servers=reader.latest("truechimer_ntp", nodeclock.SERVER_FIELDS),
-        rates=reader.rows(
-            "truechimer_clock",
-            nodeclock.CLOCK_FIELDS,
-            since_ns=window.as_of_ns - round(clocks.RATE_WINDOW_S * NS),
-        ),
-        events=reader.rows(
-            "truechimer_clock_event",
-            nodeclock.EVENT_FIELDS,
-            since_ns=max(0, min(window.since_ns, since_bounds_ns)),
-        ),
+        servers=servers,
+        rates=rates,
+        events=events,
         events_since_ns=window.since_ns,
-        kernel=reader.latest("truechimer_kernel", nodeclock.KERNEL_FIELDS),
+        kernel=kernel,
         seen_ns=reader.seen_ns(),
+        recent=recent,
+        long=_long(reader, long_keys, served),
+        long_keys=long_keys,
+        witnesses=_witnesses(reader, events),
     )
     nodes = clocks.assess(evidence, window.as_of_ns, limits, live=window.open)
-    flagged = {raised.flag for node in nodes for raised in node.flags} & clockhistory.LASTING
-    if flagged or question.node is not None:
-        lasting = {
-            node.key[1]
+    if question.node is not None:
+        told = reader.rows("truechimer_bound", ("lower_seconds", "upper_seconds", "status"))
+        rows = nodeclock.per_node(told)
+        nodes = [
+            replace(node, history=clockhistory.history(told, rows[node.key], HISTORY_POINTS))
+            if node.key in rows
+            else node
             for node in nodes
-            if question.node is not None or any(raised.flag in flagged for raised in node.flags)
-        }
-        nodes = clockhistory.dated(
-            nodes,
-            reader.rows("truechimer_bound", clockhistory.BOUND_FIELDS, nodes=sorted(lasting)),
-            reader.rows("truechimer_ntp", clockhistory.SERVER_FIELDS, nodes=sorted(lasting)),
-            limits,
-            points=HISTORY_POINTS if question.node is not None else 0,
-        )
+        ]
     nodes = _with_daemons(reader, nodes)
     return {
         "limits": {"max_offset_s": limits.max_offset_s, "max_frequency_ppm": limits.max_frequency_ppm},
         "nodes": [node.document() for node in nodes],
         "summary": clocks.summary(nodes),
     }
+
+
+def _long(
+    reader: _Reader, keys: AbstractSet[nodeclock.Key], served: AbstractSet[nodeclock.Key]
+) -> past.History | None:
+    """An hour, or the window where that is longer, of nodes that are not in good order."""
+    if not keys:
+        return None
+    window, nodes = reader.question.window, sorted({node for _, node in keys})
+    since_ns = min(window.since_ns, window.as_of_ns - round(clockhistory.LONG_S * NS))
+    return past.History.of(
+        reader.rows("truechimer_bound", past.BOUND_FIELDS, since_ns=since_ns, nodes=nodes),
+        reader.rows(
+            "truechimer_ntp",
+            past.SERVER_FIELDS,
+            since_ns=since_ns,
+            nodes=sorted({node for _, node in served}),
+        ),
+        reader.rows("truechimer_clock", nodeclock.CLOCK_FIELDS, since_ns=since_ns, nodes=nodes),
+    )
+
+
+def _witnesses(reader: _Reader, events: Columns) -> dict[nodeclock.Key, stepcause.Witnesses]:
+    """What the kernel said around the last steps of each node that was stepped in the window."""
+    window = reader.question.window
+    shown = (events.tags["kind"] == EventKind.STEP.value) & (events.time_ns >= window.since_ns)
+    stepped = nodeclock.per_node(events, np.flatnonzero(shown))
+    if not stepped:
+        return {}
+    nodes = sorted({node for _, node in stepped})
+    oldest_ns = min(
+        int(np.sort(events.time_ns[rows])[-stepcause.EXPLAINED :][0]) for rows in stepped.values()
+    )
+    since_ns = oldest_ns - round(stepcause.AROUND_S * NS)
+    return clockhistory.witnesses_of(
+        reader.rows("truechimer_kernel", stepcause.KERNEL_FIELDS, since_ns=since_ns, nodes=nodes),
+        reader.rows("truechimer_clock", stepcause.CLOCK_FIELDS, since_ns=since_ns, nodes=nodes),
+        reader.latest("truechimer_daemon", ("stratum",)),
+        stepped,
+    )
 
 
 def _with_daemons(reader: _Reader, nodes: list[nodeclock.NodeClock]) -> list[nodeclock.NodeClock]:

@@ -1,23 +1,24 @@
-"""What is held against a clock, each flag with its evidence; nothing is claimed that is not proven."""
+"""What is held against a clock at the moment, each flag with its evidence; nothing is claimed unproven.
+
+Whether it is raised for that, only after a while, or still for what was before: see flagrules.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from truechimer.samples import EventKind, Flag, Judgement, Leap
+from truechimer.samples import EventKind, Flag, Judgement
 from truechimer_analyzer import judgement as sums
 from truechimer_analyzer.nodeclock import EVENTS_SHOWN, NO_BOUND, Bound, Event, Raised, status_flag, whole
-from truechimer_analyzer.window import NS, iso, number
+from truechimer_analyzer.window import iso, number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from truechimer.config.model import LimitsConfig
-    from truechimer_analyzer.judgement import Interval, WallRate
+    from truechimer_analyzer.judgement import Interval
 
 STALE_S = 30.0
-# How long an agent may take from its start to its first bound: a few exchanges with each server.
-STARTING_S = 30.0
 # KVM leaves a guest's TSC unscaled within 250 ppm of the host's: no sound oscillator is further off.
 OSCILLATOR_SPEC_PPM = 250.0
 
@@ -28,17 +29,13 @@ def silence(seen_ns: int | None, silent_s: float | None, *, stale: bool) -> Iter
         yield Raised(Flag.STALE, seen_ns, {"silent_s": silent_s, "limit_s": STALE_S})
 
 
-def status(bound: Bound, broken: Event | None, restarted: Event | None, as_of_ns: int) -> Iterator[Raised]:
-    """What the bound itself says: disrupted, no majority, sources blocked, unsynchronised.
-
-    An agent that was started anew has ``STARTING_S`` for its first bound before its silence counts.
-    """
+def status(bound: Bound, broken: Event | None, restarted: Event | None) -> Iterator[Raised]:
+    """What the bound itself says: disrupted, no majority, sources blocked, unsynchronised."""
     if broken is not None and bound is not NO_BOUND:
         yield Raised(Flag.DISRUPTED, broken.time_ns, {"event": broken.kind, "size_s": number(broken.size_s)})
         return
     if restarted is not None:
-        if as_of_ns - restarted.received_ns > STARTING_S * NS:
-            yield Raised(Flag.UNSYNCHRONISED, restarted.time_ns, {"status": "unknown", "reason": "starting"})
+        yield Raised(Flag.UNSYNCHRONISED, restarted.time_ns, {"status": "unknown", "reason": "starting"})
         return
     flag = status_flag(float(bound.status), float(bound.reason))
     if flag is None:
@@ -79,57 +76,6 @@ def steps(events: list[Event]) -> Iterator[Raised]:
             newest.time_ns,
             {"size_s": number(newest.size_s), "count": len(steps), "steps": listed},
         )
-
-
-def drift(frequency: Interval, rate: WallRate, limits: LimitsConfig) -> Iterator[Raised]:
-    """The frequency of W proven beyond its limit in each of the last rates; never across a step or a slew.
-
-    ``frequency`` is the span of those.
-    """
-    # Without a known frequency of RAW, or right after a step or a suspend, nothing is claimed.
-    if not frequency.known:
-        return
-    if sums.judge(frequency, limits.max_frequency_ppm) is Judgement.PROVEN_BEYOND:
-        yield Raised(
-            Flag.DRIFTING,
-            rate.last_ns,
-            {
-                "lower_ppm": frequency.lower,
-                "upper_ppm": frequency.upper,
-                "limit_ppm": limits.max_frequency_ppm,
-                "measured_over_s": rate.last_s,
-            },
-        )
-
-
-def falsetickers(servers: list[dict[str, object]]) -> Iterator[Raised]:
-    """Servers in use that the majority contradicts, by name."""
-    false = [server for server in servers if server["verdict"] == "falseticker"]
-    if false:
-        shown = [{name: server[name] for name in ("server", "lower_s", "upper_s")} for server in false]
-        yield Raised(
-            Flag.FALSETICKER_IN_USE,
-            None,
-            {"servers": [server["server"] for server in false], "intervals": shown},
-        )
-
-
-def leaps(servers: list[dict[str, object]], kernel: Leap | None) -> Iterator[Raised]:
-    """Servers that the majority trusts, and the kernel, must announce the same leap second."""
-    said = {
-        str(server["server"]): str(server["leap"])
-        for server in servers
-        if server["verdict"] == "selected" and server["leap"] not in (None, "unsynchronised")
-    }
-    heard = set(said.values())
-    if kernel is not None and kernel is not Leap.UNSYNCHRONISED and said:
-        heard.add(kernel.name.lower())
-    if len(heard) > 1:
-        evidence: dict[str, object] = {
-            "servers": said,
-            "kernel": None if kernel is None else kernel.name.lower(),
-        }
-        yield Raised(Flag.LEAP_MISMATCH, None, evidence)
 
 
 def oscillator(bound: Bound) -> Iterator[Raised]:

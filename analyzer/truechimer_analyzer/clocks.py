@@ -23,6 +23,8 @@ from truechimer.samples import (
 )
 from truechimer_analyzer import clockflags as held
 from truechimer_analyzer import judgement as sums
+from truechimer_analyzer.clockhistory import case_of, with_more
+from truechimer_analyzer.flagrules import decide
 from truechimer_analyzer.judgement import Interval, WallRate
 from truechimer_analyzer.nodeclock import (
     EVENTS_SHOWN,
@@ -51,6 +53,7 @@ RATE_WINDOW_S = 300.0
 SERVER_IN_USE_S = 1200.0
 _EPOCH_ENDS = (EventKind.SUSPEND, EventKind.CLOCKSOURCE, EventKind.VM_RESTORE)
 _BREAKS = (EventKind.STEP, EventKind.LEAP, EventKind.SLEW, EventKind.SUSPEND, EventKind.CLOCKSOURCE)
+_MOVES = (EventKind.STEP, EventKind.SLEW)
 _NO_ROWS = np.zeros(0, dtype=np.intp)
 
 
@@ -79,7 +82,7 @@ def assess(evidence: Evidence, as_of_ns: int, limits: LimitsConfig, *, live: boo
             _servers(evidence.servers, servers.get(key, _NO_ROWS)),
             _kernel_leap(evidence.kernel, kernel.get(key, _NO_ROWS)),
             _seen_ns(key, evidence.seen_ns.get(key), read),
-            evidence.events_since_ns,
+            evidence,
             as_of_ns,
             limits,
             live=live,
@@ -108,7 +111,7 @@ def _assess(
     servers: list[dict[str, object]],
     kernel_leap: Leap | None,
     seen_ns: int | None,
-    shown_since_ns: int,
+    evidence: Evidence,
     as_of_ns: int,
     limits: LimitsConfig,
     *,
@@ -117,7 +120,7 @@ def _assess(
     rate = _rate(*rates, bound, events)
     age_s = _age_s(bound, as_of_ns, live=live)
     broken = next((event for event in events if _breaks(event, bound)), None)
-    shown = [event for event in events if event.time_ns >= shown_since_ns]
+    shown = [event for event in events if event.time_ns >= evidence.events_since_ns]
     trusted = bound.status in (BoundStatus.SYNCHRONIZED, BoundStatus.HOLDOVER) and broken is None
     # A bound that says itself that it is worth nothing goes on saying so.
     restarted = next((event for event in events if trusted and _restarts(event, bound)), None)
@@ -132,19 +135,31 @@ def _assess(
     silent_s = None if seen_ns is None else max(0.0, (as_of_ns - seen_ns) / NS)
     stale = live and (silent_s is None or silent_s > held.STALE_S)
     frequency = sums.wall_frequency(bound.raw_ppm, rate) if trusted else sums.NOTHING
-    now_ppm = sums.wall_frequency_now(bound.raw_ppm, rate) if trusted else sums.NOTHING
     # A silent host's clock may have been stepped since its last word: nothing is proven of it.
     judged = Judgement.UNPROVEN if stale else sums.judge(interval, limits.max_offset_s)
     flags = [
         *held.silence(seen_ns, silent_s, stale=stale),
-        *held.status(bound, broken, restarted, as_of_ns),
+        *held.status(bound, broken, restarted),
         *held.offset(interval, judged, bound, limits),
         *held.steps(shown),
-        *held.drift(now_ppm, rate, limits),
-        *held.falsetickers(servers),
-        *held.leaps(servers, kernel_leap),
         *held.oscillator(bound),
     ]
+    case = case_of(
+        evidence,
+        key,
+        bound,
+        {flag.flag: flag for flag in flags},
+        age_s=age_s or 0.0,
+        interval=interval,
+        ended=broken or restarted,
+        moved=[event for event in events if event.kind in _MOVES and _follows(event, bound)],
+        quiet_since_s=_quiet_since_s(bound.epoch, events) if trusted else None,
+        in_use=[str(server["server"]) for server in servers],
+        kernel_leap=kernel_leap,
+        as_of_ns=as_of_ns,
+        live=live,
+    )
+    raised, pending = decide(case, limits)
     return NodeClock(
         key=key,
         interval=interval,
@@ -152,7 +167,8 @@ def _assess(
         judgement=judged,
         status=BoundStatus.DISRUPTED if broken else BoundStatus.UNKNOWN if restarted else bound.status,
         reason=BoundReason.DISRUPTED if broken else BoundReason.STARTING if restarted else bound.reason,
-        flags=tuple(flags),
+        flags=with_more(raised, case, evidence, key, shown, servers, bound),
+        pending=pending,
         servers=tuple(servers),
         events=tuple(event.document() for event in shown[-EVENTS_SHOWN:]),
         last_seen_s=silent_s,
@@ -187,8 +203,12 @@ def _breaks(event: Event, bound: Bound) -> bool:
 
 def _restarts(event: Event, bound: Bound) -> bool:
     """Whether the agent began anew after the bound: nobody watched W in between."""
-    same = event.kind == EventKind.AGENT_START and event.epoch == bound.epoch
-    return same and event.steady_s > bound.steady_s
+    return event.kind == EventKind.AGENT_START and _follows(event, bound)
+
+
+def _follows(event: Event, bound: Bound) -> bool:
+    """Whether an event came after the bound, in its epoch."""
+    return event.epoch == bound.epoch and event.steady_s > bound.steady_s
 
 
 def _bound(bounds: Columns, rows: NDArray[np.intp]) -> Bound:
@@ -244,14 +264,19 @@ def _rate(rates: Columns, rows: NDArray[np.intp], bound: Bound, events: list[Eve
     steady_s = rates.fields["steady_seconds"][rows]
     order = np.argsort(steady_s, kind="stable")
     rows, steady_s = rows[order], steady_s[order]
-    breaks = [event.steady_s for event in events if event.epoch == epoch and event.kind in _BREAKS]
     return sums.wall_rate(
         steady_s,
         rates.fields["wall_rate_ppm"][rows],
         rates.fields["read_width_seconds"][rows],
         rates.time_ns[rows],
-        max(breaks, default=math.nan),
+        _quiet_since_s(epoch, events),
     )
+
+
+def _quiet_since_s(epoch: float, events: list[Event]) -> float:
+    """S of what last broke W's run in an epoch; NaN when nothing did."""
+    breaks = [event.steady_s for event in events if event.epoch == epoch and event.kind in _BREAKS]
+    return max(breaks, default=math.nan)
 
 
 def _servers(servers: Columns, rows: NDArray[np.intp]) -> list[dict[str, object]]:

@@ -25,8 +25,6 @@ UNSEEN_PPM = 15.0
 REGULAR_S = 12.0
 # A step is stamped when it is seen: a bound this much older or younger may already contain it.
 STEP_DOUBT_S = 2.0
-# Rates that it takes before a frequency of W is held against a limit: half a minute at 10 s each.
-LEAST_RATES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +124,7 @@ def aged(interval: Interval, age_s: float, raw_ppm: Interval, wall_ppm: Interval
 class WallRate:
     """How W ran against RAW lately: ``mean_ppm`` ± ``error_ppm``, and the ``span`` of single rates.
 
-    ``count`` rates over ``span_s`` seconds, the first ending at ``since_ns``. ``last_ppm`` is the span of
-    the last ``LEAST_RATES`` with the error of each, over ``last_s`` seconds, the first ending at
-    ``last_ns``: where W runs now; nothing from fewer.
+    ``count`` rates over ``span_s`` seconds, the first ending at ``since_ns``.
     """
 
     mean_ppm: float
@@ -137,12 +133,23 @@ class WallRate:
     count: int
     span_s: float
     since_ns: int
-    last_ppm: Interval = NOTHING
-    last_s: float = 0.0
-    last_ns: int = 0
 
 
 UNKNOWN_RATE = WallRate(math.nan, math.nan, NOTHING, 0, 0.0, 0)
+
+
+def quiet_rates(
+    steady_s: NDArray[np.float64], rate_ppm: NDArray[np.float64], quiet_since_s: float
+) -> NDArray[np.bool_]:
+    """Which of the rates, ascending in S, are of a W that nobody stepped, slewed or put to sleep.
+
+    Those whose interval may reach back before ``quiet_since_s`` are not: the first one after it neither.
+    """
+    keep = np.isfinite(rate_ppm) & np.isfinite(steady_s)
+    if math.isfinite(quiet_since_s):
+        late = np.flatnonzero(steady_s > quiet_since_s)
+        keep &= np.arange(len(steady_s)) > (late[0] if len(late) else len(steady_s))
+    return keep
 
 
 def wall_rate(
@@ -158,10 +165,7 @@ def wall_rate(
     are left out: the first one after it too. Two readings, each right to half its width, over the
     whole span make the error.
     """
-    keep = np.isfinite(rate_ppm) & np.isfinite(steady_s)
-    if math.isfinite(quiet_since_s):
-        late = np.flatnonzero(steady_s > quiet_since_s)
-        keep &= np.arange(len(steady_s)) > (late[0] if len(late) else len(steady_s))
+    keep = quiet_rates(steady_s, rate_ppm, quiet_since_s)
     steady_s, rate_ppm, width_s, time_ns = steady_s[keep], rate_ppm[keep], width_s[keep], time_ns[keep]
     if not len(steady_s):
         return UNKNOWN_RATE
@@ -170,10 +174,6 @@ def wall_rate(
     span_s = float(steady_s[-1] - steady_s[0]) + interval_s
     widths = width_s[np.isfinite(width_s)]
     error_ppm = float(widths.max()) / span_s * 1e6 if len(widths) and span_s > 0 else 0.0
-    enough = len(steady_s) >= LEAST_RATES
-    last_s = float(steady_s[-1] - steady_s[-LEAST_RATES]) + interval_s if enough else 0.0
-    each_ppm = float(widths.max()) / interval_s * 1e6 if len(widths) and interval_s > 0 else 0.0
-    last = rate_ppm[-LEAST_RATES:]
     return WallRate(
         mean_ppm=float(rate_ppm.mean()),
         error_ppm=error_ppm,
@@ -181,9 +181,6 @@ def wall_rate(
         count=len(steady_s),
         span_s=span_s,
         since_ns=int(time_ns[0]),
-        last_ppm=Interval(float(last.min()) - each_ppm, float(last.max()) + each_ppm) if enough else NOTHING,
-        last_s=last_s,
-        last_ns=int(time_ns[-LEAST_RATES]) if enough else 0,
     )
 
 
@@ -196,8 +193,3 @@ def wall_frequency(raw_ppm: Interval, rate: WallRate) -> Interval:
         raw_ppm.lower - rate.mean_ppm - rate.error_ppm,
         raw_ppm.upper - rate.mean_ppm + rate.error_ppm,
     )
-
-
-def wall_frequency_now(raw_ppm: Interval, rate: WallRate) -> Interval:
-    """d(UTC − W)/dt of every single one of the last rates; nothing from fewer than ``LEAST_RATES``."""
-    return Interval(raw_ppm.lower - rate.last_ppm.upper, raw_ppm.upper - rate.last_ppm.lower)

@@ -13,10 +13,13 @@ from truechimer_analyzer.window import groups, iso, number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from collections.abc import Set as AbstractSet
 
     import numpy as np
     from numpy.typing import NDArray
 
+    from truechimer_analyzer.past import History
+    from truechimer_analyzer.stepcause import Witnesses
     from truechimer_analyzer.stores import Columns
 
 BOUND_FIELDS = (
@@ -106,7 +109,8 @@ class Evidence:
     ``bounds``, ``kernel``: the newest row per node; ``servers``: per node and server; ``rates``: the
     last ``RATE_WINDOW_S``; ``events``: the whole window, and back to before the oldest of ``bounds``;
     only those since ``events_since_ns`` are shown. ``seen_ns``: when anything last arrived from
-    (cluster, node), by the receiver's clock.
+    (cluster, node), by the receiver's clock. ``recent``: every node's last minutes, ``long``: more, of
+    ``long_keys``; ``witnesses``: of nodes that were stepped.
     """
 
     bounds: Columns
@@ -116,15 +120,51 @@ class Evidence:
     kernel: Columns
     seen_ns: Mapping[Key, int]
     events_since_ns: int
+    recent: History
+    long: History | None
+    long_keys: AbstractSet[Key]
+    witnesses: Mapping[Key, Witnesses]
 
 
 @dataclass(frozen=True, slots=True)
 class Raised:
-    """One flag of a node: since when (Unix ns, None unknown) and by what evidence."""
+    """One flag of a node: since when (Unix ns, None unknown) and by what evidence.
+
+    ``clears_ns``: when it is taken back if nothing changes; None while its condition may hold.
+    """
 
     flag: Flag
     since_ns: int | None
     evidence: dict[str, object]
+    clears_ns: int | None = None
+
+    def document(self) -> dict[str, object]:
+        """As an answer shows it."""
+        return {
+            "flag": self.flag.value,
+            "since": None if self.since_ns is None else iso(self.since_ns),
+            "evidence": self.evidence,
+            "clears_at": None if self.clears_ns is None else iso(self.clears_ns),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A flag whose condition holds, but not yet for long enough: raised at ``due_ns`` if nothing changes."""
+
+    flag: Flag
+    since_ns: int
+    due_ns: int
+    evidence: dict[str, object]
+
+    def document(self) -> dict[str, object]:
+        """As an answer shows it."""
+        return {
+            "flag": self.flag.value,
+            "since": iso(self.since_ns),
+            "due": iso(self.due_ns),
+            "evidence": self.evidence,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +178,7 @@ class NodeClock:
     status: BoundStatus
     reason: BoundReason
     flags: tuple[Raised, ...]
+    pending: tuple[Pending, ...]
     servers: tuple[dict[str, object], ...]
     events: tuple[dict[str, object], ...]
     last_seen_s: float | None
@@ -170,14 +211,8 @@ class NodeClock:
             "frequency_upper_ppm": number(self.frequency.upper),
             "status": self.status.name.lower(),
             "reason": None if self.reason is BoundReason.NONE else self.reason.name.lower(),
-            "flags": [
-                {
-                    "flag": raised.flag.value,
-                    "since": None if raised.since_ns is None else iso(raised.since_ns),
-                    "evidence": raised.evidence,
-                }
-                for raised in self.flags
-            ],
+            "flags": [raised.document() for raised in self.flags],
+            "pending": [pending.document() for pending in self.pending],
             "servers": list(self.servers),
             "servers_used": self.servers_used,
             "servers_rejected": self.servers_rejected,
@@ -210,9 +245,12 @@ def named(codes: type[Code], value: float, unknown: Code) -> Code:
         return unknown
 
 
-def per_node(columns: Columns) -> dict[Key, NDArray[np.intp]]:
-    """The rows of each (cluster, node)."""
-    return dict(groups(columns.tags["cluster"], columns.tags["node"]))
+def per_node(columns: Columns, rows: NDArray[np.intp] | None = None) -> dict[Key, NDArray[np.intp]]:
+    """The rows of each (cluster, node); only of ``rows`` where they are given."""
+    if rows is None:
+        return dict(groups(columns.tags["cluster"], columns.tags["node"]))
+    found = groups(columns.tags["cluster"][rows], columns.tags["node"][rows])
+    return {key: rows[mine] for key, mine in found}
 
 
 def whole(value: float) -> int | None:

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass
 
 import pytest
+from agent.simulation import exchange
 
 from truechimer.readings import Reading
 from truechimer.samples import BoundReason, BoundStatus
@@ -36,10 +37,10 @@ class FakeClocks:
         self.wall_ahead_ns += ppm * 1000
 
 
-def begun():
+def begun(estimator=None):
     clocks = FakeClocks()
     clock = HostClock(clocks, None)
-    estimator = Estimator([], max_drift_ppb=500_000, wander_ppb=5000, tolerated=None)
+    estimator = estimator or Estimator([], max_drift_ppb=500_000, wander_ppb=5000, tolerated=None)
     told = []
     bounds = Bounds(clock, told.append, estimator, None)
     asyncio.run(bounds.open())
@@ -69,6 +70,26 @@ def test_a_change_of_rate_is_shipped_at_once(ppm, within_s):
     clocks, _, bounds, _ = begun()
     shipped(bounds, clocks, 31, 12)
     assert sum(shipped(bounds, clocks, within_s, ppm)) >= 1
+
+
+def test_a_change_of_status_is_shipped_within_the_second():
+    """Sources that fall silent are told at once, and so is their return: not after up to ten seconds."""
+    clocks, clock, bounds, _ = begun(Estimator(["a"], max_drift_ppb=500_000, wander_ppb=5000, tolerated=None))
+    source = bounds._estimator.sources["a"]
+    for number in range(4):
+        source.polled(answered=True)
+        sent_ns = clock.steady_now_ns()
+        bounds._estimator.reply("a", exchange(sent_ns, sent_ns + 1000, sent_ns, sent_ns))
+        shipped(bounds, clocks, 7 + number, 12)
+        for _ in range(2):
+            source.polled(answered=False)
+            assert sum(shipped(bounds, clocks, 1, 12)) <= 1
+        source.polled(answered=False)
+        clocks.pass_second(12)
+        (told,) = asyncio.run(bounds.collect())
+        assert told.fields["status"] == int(BoundStatus.HOLDOVER)
+        assert told.fields["reason"] == int(BoundReason.SOURCES_BLOCKED)
+        assert "lower_seconds" in told.fields
 
 
 def test_a_step_is_told_at_once_and_is_no_rate():

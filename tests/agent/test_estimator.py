@@ -177,10 +177,29 @@ def test_an_older_instant_is_answered_for_the_newest_exchange():
 
 def test_refusals_must_be_in_a_row():
     """A server that merely lost a packet in between is not dead."""
-    source = _estimator("a").sources["a"]
+    estimator = _estimator("a", "b")
+    source = estimator.sources["a"]
     for number in range(20):
         source.polled(answered=False, no_service=number % 5 != 0)
+        _answer(estimator, "b", 0)
     assert not source.is_dead
+
+
+def test_a_firewall_that_refuses_everybody_leaves_holdover_and_nobody_dead():
+    """The histories still vote after an hour of refusals; a server that refused before stays out."""
+    estimator = _estimator("a", "b", "c", "gone")
+    for _ in range(8):
+        estimator.sources["gone"].polled(answered=False, no_service=True)
+    for server in ("a", "b", "c"):
+        estimator.sources[server].polled(answered=True)
+        _answer(estimator, server, 0)
+    for _ in range(225):
+        for source in estimator.sources.values():
+            source.polled(answered=False, no_service=True)
+    bound = estimator.at(S0 + 3600 * SECOND)
+    assert (bound.status, bound.reason) == (BoundStatus.HOLDOVER, BoundReason.SOURCES_BLOCKED)
+    assert bound.interval is not None
+    assert [name for name, source in estimator.sources.items() if source.is_dead] == ["gone"]
 
 
 def test_a_server_proven_dead_is_no_longer_counted():

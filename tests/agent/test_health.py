@@ -146,7 +146,7 @@ def test_healthz_is_503_until_there_is_a_status_then_what_the_status_says(health
 @pytest.mark.parametrize(
     ("status", "code", "word"),
     [
-        (AgentStatus("holdover", "no_reply"), 200, "ok"),
+        (AgentStatus("holdover", "sources_blocked"), 200, "degraded"),
         (AgentStatus("unknown", "no_majority"), 503, "failing"),
         (AgentStatus("disrupted"), 503, "failing"),
         (AgentStatus("synchronized", stalled_s=12.0), 503, "failing"),

@@ -256,12 +256,19 @@ def test_a_server_that_was_taken_out_of_use_is_forgotten() -> None:
 
 
 def test_leap_flags_must_agree() -> None:
-    samples = [made.bound(300, -0.001, 0.001), made.server(299, "a1"), made.server(299, "a2", leap=1)]
-    assert flags(node(samples, 301))["leap_mismatch"]["evidence"]["servers"] == {"a1": "none", "a2": "insert"}
+    """For a minute at least: servers learn of a leap second at different polls."""
+    bound = made.bound(300, -0.001, 0.001)
+    agreeing = [made.server(float(at), "a1") for at in range(220, 300, 16)]
+    other = [made.server(at + 3.0, "a2", leap=1) for at in range(220, 300, 16)]
+    found = node([bound, *agreeing, *other], 301)
+    assert flags(found)["leap_mismatch"]["evidence"]["servers"] == {"a1": "none", "a2": "insert"}
+    assert flags(found)["leap_mismatch"]["since"] == iso(T0 + 223 * made.NS)
+    early = [each for each in agreeing + other if each.time_ns < T0 + 250 * made.NS]
+    assert "leap_mismatch" not in flags(node([made.bound(250, -0.001, 0.001), *early], 251))
     kernel = made.sample("truechimer_kernel", 300, {"leap": 1, "synchronized": 1})
-    assert "leap_mismatch" in flags(node([samples[0], samples[1], kernel], 301))
+    assert "leap_mismatch" in flags(node([bound, *agreeing, kernel], 301))
     unset = made.sample("truechimer_kernel", 300, {"leap": 3, "synchronized": 0})
-    assert "leap_mismatch" not in flags(node([samples[0], samples[1], unset], 301))
+    assert "leap_mismatch" not in flags(node([bound, *agreeing, unset], 301))
 
 
 def test_an_oscillator_out_of_specification_is_flagged() -> None:

@@ -210,7 +210,9 @@ def test_a_daemons_leap_second_joins_the_dispute() -> None:
     assert alone is not None
     assert alone["evidence"] == {"servers": {"a1": "none", "a2": "none"}, "daemons": {"chrony": "insert"}}
     assert alone["since"] == iso(T0 + 280 * made.NS)
-    torn = [made.server(299, "a1"), made.server(299, "a2", leap=1)]
+    torn = [
+        made.server(float(at), name, leap=leap) for at in (230, 299) for name, leap in (("a1", 0), ("a2", 1))
+    ]
     beside = flag(node([*told(0.0, 0.0, leap=1), *torn]), "leap_mismatch")
     assert beside is not None
     assert beside["evidence"]["daemons"] == {"chrony": "insert"}

@@ -100,6 +100,42 @@ def test_a_flag_opens_its_evidence_and_stays_open_over_a_refresh(serve, page: Pa
     expect(flag).to_have_attribute("open", "")
 
 
+def test_pending_flags_camps_and_flags_that_are_over_are_told_apart(serve, page: Page) -> None:
+    camps = [{"servers": ["a", "b"], "lower_s": 0, "upper_s": 0}, {"servers": ["c", "d"]}]
+    split = {"flag": "no_majority", "since": fleets.at(300), "evidence": {"split": "2–2", "camps": camps}}
+    waiting = {
+        "flag": "drifting",
+        "since": fleets.at(20),
+        "due": fleets.at(10),
+        "evidence": {"lower_ppm": 120.0},
+    }
+    over = {
+        "flag": "sources_blocked",
+        "since": fleets.at(300),
+        "clears_at": fleets.at(5),
+        "evidence": {"silent": {"a": "lost"}, "kernel_before": {"synchronized": False, "maxerror_s": 16}},
+    }
+    fleet = fleets.one_host()
+    fleet.documents["clocks"] = fleets.clocks(
+        fleets.node("split", None, None, state="no_majority", flags=[split]),
+        fleets.node("calm", -0.001, 0.001, pending=[waiting]),
+        fleets.node("over", -0.001, 0.001, state="sources_blocked", flags=[over]),
+    )
+    shown(page, serve(fleet))
+    for name, words in (
+        ("split", "camps a + b | c + d"),
+        ("calm", "drifting pending"),
+        ("calm", f"raised at {TODAY} 19:59:50 UTC if it lasts"),
+        ("over", f"over now: taken back at {TODAY} 19:59:55 UTC"),
+        ("over", "silent (a lost), kernel before (synchronized false, maxerror 16.0 s)"),
+    ):
+        details = page.locator(f'#fleet tr[data-node="{name}"] details')
+        details.evaluate("one => { one.open = true; }")
+        expect(details).to_contain_text(words)
+    expect(page.locator('#fleet tr[data-node="calm"] details.pending')).to_have_count(1)
+    expect(page.locator('#fleet tr[data-node="calm"] .badge')).to_contain_text("ok")
+
+
 def test_the_address_carries_the_view_and_choosing_a_node_changes_it(serve, page: Page) -> None:
     server = serve(fleets.many_hosts())
     shown(page, server, "#node=host-7&cluster=prod&since=6h")

@@ -180,3 +180,23 @@ def test_no_server_answers(network: Network, tmp_path: Path) -> None:
         )
         assert answer.exit_code == 3
         assert answer.json["status"] == "unknown"
+
+
+def test_a_two_two_split_is_said_with_its_camps(network: Network, tmp_path: Path) -> None:
+    """Two servers 100 ms behind the two others: no bound, and who agrees with whom."""
+    with Fleet(network, tmp_path, [0.0, 0.0, 0.1, 0.1]) as fleet:
+        fleet.analyzer()
+        config = agent_toml(tmp_path / "agent", node="n1", servers=fleet.addresses, sinks=[URL])
+        fleet.agent(config, wait=False)
+
+        def flag() -> dict[str, object] | None:
+            flags = clocks(fleet).get("flags", [])
+            found = [each["evidence"] for each in flags if each["flag"] == "no_majority"]
+            return found[0] if found and len(found[0]["camps"]) == 2 else None
+
+        evidence = wait_until(flag, "the split")
+        assert evidence["split"] == "2–2"
+        camps = sorted(camp["servers"] for camp in evidence["camps"])
+        assert camps == [fleet.addresses[:2], fleet.addresses[2:]]
+        node = clocks(fleet)
+        assert (node["state"], node["judgement"], node["lower_s"]) == ("no_majority", "unproven", None)

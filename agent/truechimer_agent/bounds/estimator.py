@@ -94,6 +94,9 @@ class Estimator:
         self._advance(now_ns)
         source = self._sources[server]
         source.heard(exchange)
+        for other in self._sources.values():
+            if other is not source:
+                other.outlive()
         if self._leap.is_guarded or exchange.sent_ns < self._clear_from_ns:
             return self.at(at_ns)
         if self._doubt is None:

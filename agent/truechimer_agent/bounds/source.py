@@ -72,6 +72,7 @@ class Source:
         self._held: deque[Held] = deque(maxlen=KEPT)
         self._proven: tuple[int, Interval] | None = None
         self._no_service = 0
+        self._outlived = False
         self._regaining = False
         self._strikes = 0
         self._agreeing = 0
@@ -156,13 +157,22 @@ class Source:
         ``no_service``: every exchange of the poll was refused, or found no address.
         """
         self._no_service = self._no_service + 1 if no_service else 0
+        self._outlived = self._outlived and no_service
         self.reach = (self.reach << 1 | int(answered)) & 0xFF
         self.polls += 1
 
+    def outlive(self) -> None:
+        """Another server answered: while this one refuses, that is its own doing and not the network's."""
+        self._outlived = self._no_service > 0
+
     @property
     def is_dead(self) -> bool:
-        """Proven not to serve: refused or without an address for eight polls running, or denied."""
-        return self._no_service >= DEAD_POLLS or self.reason is ServerReason.KISS_DENY
+        """Proven not to serve: refused or without an address for eight polls running, or denied.
+
+        Not when nobody else answered meanwhile: a firewall that refuses all says nothing of the servers.
+        """
+        refuses = self._no_service >= DEAD_POLLS and self._outlived
+        return refuses or self.reason is ServerReason.KISS_DENY
 
     @property
     def is_reached(self) -> bool:

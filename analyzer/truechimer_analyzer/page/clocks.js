@@ -26,7 +26,13 @@ function server(item) {
 }
 
 function flag(item) {
-  return { name: text(item.flag), since: unixSeconds(item.since), evidence: object(item.evidence) };
+  return {
+    name: text(item.flag),
+    since: unixSeconds(item.since),
+    due: unixSeconds(item.due),
+    clearsAt: unixSeconds(item.clears_at),
+    evidence: object(item.evidence),
+  };
 }
 
 function node(item) {
@@ -46,6 +52,7 @@ function node(item) {
     frequency: number(item.frequency_ppm),
     frequencyRange: [number(item.frequency_lower_ppm), number(item.frequency_upper_ppm)],
     flags: list(item.flags).map(flag),
+    pending: list(item.pending).map(flag),
     servers: list(item.servers).map(server),
     lastSeen_s: number(item.last_seen_s),
   };

@@ -44,15 +44,19 @@ function axis(scale, limit) {
 }
 
 function flags(node) {
-  if (node.flags.length === 0) return h("span", { class: "muted" }, "none");
-  return node.flags.map((flag, index) =>
-    h("details", { class: "flag", "data-key": `flag ${node.key} ${flag.name} ${index}` },
-      h("summary", {}, words(flag.name)),
-      h("p", {},
-        flag.since === null ? null : h("time", { title: local(flag.since) }, `since ${utc(flag.since)}`),
-        flag.since === null ? null : h("br"),
-        evidence(flag.evidence) || "no evidence given"),
-    ));
+  if (node.flags.length + node.pending.length === 0) return h("span", { class: "muted" }, "none");
+  return [...node.flags.map((flag, index) => details(node, flag, index, false)), ...node.pending.map((flag, index) => details(node, flag, index, true))];
+}
+
+function details(node, flag, index, pending) {
+  const when = [
+    flag.since === null ? null : h("time", { title: local(flag.since) }, `since ${utc(flag.since)}`),
+    pending && flag.due !== null ? `, raised at ${utc(flag.due)} if it lasts` : null,
+    !pending && flag.clearsAt !== null ? `, over now: taken back at ${utc(flag.clearsAt)}` : null,
+  ];
+  return h("details", { class: pending ? "flag pending" : "flag", "data-key": `${pending ? "pending" : "flag"} ${node.key} ${flag.name} ${index}` },
+    h("summary", {}, words(flag.name), pending ? h("span", { class: "muted" }, " pending") : null),
+    h("p", {}, ...when, when.some((part) => part !== null) ? h("br") : null, evidence(flag.evidence) || "no evidence given"));
 }
 
 function offset(node) {

@@ -117,17 +117,34 @@ export function words(code) {
   return code.replaceAll("_", " ");
 }
 
-/** One piece of evidence, by its key's unit: size_s → "size −0.5 s". */
+// Told by other parts of the page, or too long for a line.
+const LONG = new Set(["intervals", "steps", "causes"]);
+
+function fact(key, value) {
+  const name = words(key.replace(/(_seconds|_s|_ppm|_ratio)$/, ""));
+  if (typeof value === "number" && /(_s|_seconds)$/.test(key)) return `${name} ${signed(value).replace("+", "")}`;
+  if (typeof value === "number" && key.endsWith("_ppm")) return `${name} ${ppm(value)} ppm`;
+  if (typeof value === "number" && key.endsWith("_ratio")) return `${name} ${percent(value)}`;
+  if (typeof value === "number") return `${name} ${plain(value)}`;
+  if (key === "camps" && Array.isArray(value)) return `${name} ${value.map(camp).join(" | ")}`;
+  if (Array.isArray(value)) return `${name} ${value.map((one) => (typeof one === "string" ? one : JSON.stringify(one))).join(", ")}`;
+  if (typeof value === "object") return `${name} (${Object.entries(value).filter(known).map(([inner, one]) => (typeof one === "object" ? `${inner} ${JSON.stringify(one)}` : fact(inner, one))).join(", ")})`;
+  return `${name} ${value}`;
+}
+
+function camp(one) {
+  return Array.isArray(one?.servers) ? one.servers.join(" + ") : "?";
+}
+
+function known([, value]) {
+  return value !== null && value !== undefined && !(Array.isArray(value) && value.length === 0);
+}
+
+/** Evidence in one line, each piece by its key's unit: size_s → "size −0.5 s". */
 export function evidence(facts) {
   return Object.entries(facts)
-    .filter(([, value]) => value !== null && value !== undefined)
-    .map(([key, value]) => {
-      const name = words(key.replace(/(_seconds|_s|_ppm|_ratio)$/, ""));
-      if (typeof value === "number" && /(_s|_seconds)$/.test(key)) return `${name} ${signed(value).replace("+", "")}`;
-      if (typeof value === "number" && key.endsWith("_ppm")) return `${name} ${ppm(value)} ppm`;
-      if (typeof value === "number" && key.endsWith("_ratio")) return `${name} ${percent(value)}`;
-      if (typeof value === "number") return `${name} ${plain(value)}`;
-      return `${name} ${typeof value === "string" ? value : JSON.stringify(value)}`;
-    })
+    .filter(known)
+    .filter(([key]) => !LONG.has(key))
+    .map(([key, value]) => fact(key, value))
     .join(", ");
 }

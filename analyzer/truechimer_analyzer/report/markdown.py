@@ -127,19 +127,46 @@ def _clocks(clocks: Mapping[str, Any], limits: LimitsConfig) -> Iterator[str]:
     if flags:
         yield "### Flags"
         yield _listed(flags)
+    pending = [
+        f"{escaped(node['node'])}: {escaped(flag['flag'].replace('_', ' '))} since {flag['since']}, "
+        f"raised at {flag['due']} if it lasts: {escaped(_evidence(flag['evidence']))}"
+        for node in nodes
+        for flag in node["pending"]
+    ]
+    if pending:
+        yield "### Pending"
+        yield _listed(pending)
 
 
 def _servers(servers: list[Document]) -> str:
+    """How many are selected, and why each other is not."""
     selected = sum(server["verdict"] == "selected" for server in servers)
-    return f"{selected} of {len(servers)} selected" if servers else "–"
+    others = [
+        f"{escaped(server['server'])} {escaped((server['reason'] or server['verdict']).replace('_', ' '))}"
+        for server in servers
+        if server["verdict"] != "selected"
+    ]
+    return "; ".join([f"{selected} of {len(servers)} selected", *others]) if servers else "–"
 
 
 def _evidence(evidence: Mapping[str, Any]) -> str:
-    plain = {key: value for key, value in evidence.items() if not isinstance(value, (list, dict))}
-    named = evidence.get("servers")
-    if isinstance(named, list):
-        plain["servers"] = ", ".join(map(str, named))
+    plain = {
+        key: value
+        for key, value in evidence.items()
+        if value is not None and not isinstance(value, (list, dict))
+    }
+    for name in ("servers", "silent", "daemons", "smearing"):
+        if evidence.get(name):
+            plain[name] = _names(evidence[name])
+    if evidence.get("camps"):
+        plain["camps"] = " | ".join("+".join(camp["servers"]) for camp in evidence["camps"])
     return "; ".join(f"{key} {_value(key, value)}" for key, value in plain.items())
+
+
+def _names(found: Mapping[str, Any] | Sequence[str]) -> str:
+    if isinstance(found, dict):
+        return ", ".join(f"{name} {value}" for name, value in found.items())
+    return ", ".join(map(str, found))
 
 
 _SIGNED = frozenset(

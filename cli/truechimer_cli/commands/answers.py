@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import functools
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from truechimer.errors import PeerError, TruechimerError, UserError
+from truechimer.errors import PeerError, UserError
 from truechimer_cli.asking import Document, ask
 from truechimer_cli.main import as_sentences
-from truechimer_cli.output import console, show, write_json
+from truechimer_cli.output import show, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rich.console import RenderableType
 
-_REFRESH_S = 2.0
+REFRESH_S = 2.0
+SHORTEST_S = 0.1
 _SHARED = (
     click.option(
         "--store", metavar="ADDRESS", help="http://HOST:8723 or embedded:DIR. [default: the nearest]"
@@ -53,8 +53,18 @@ def answering(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.command()
 @answering
-@click.option("--watch", is_flag=True, help="Ask again every 2 s until Ctrl-C.")
-def clocks(query: dict[str, str], store: str | None, *, as_json: bool, check: bool, watch: bool) -> int:
+@click.option(
+    "--watch",
+    "every_s",
+    is_flag=False,
+    flag_value=REFRESH_S,
+    type=click.FloatRange(min=SHORTEST_S),
+    metavar="[SECONDS]",
+    help=f"Ask again every so many seconds ({REFRESH_S:g}) until Ctrl-C; with --json a document a line.",
+)
+def clocks(
+    query: dict[str, str], store: str | None, *, as_json: bool, check: bool, every_s: float | None
+) -> int:
     """How wrong each clock can be, and which nodes drift, step or have no majority.
 
     An interval contains UTC - wall for certain under the stated assumptions. --check: exit code 1 when a
@@ -64,8 +74,12 @@ def clocks(query: dict[str, str], store: str | None, *, as_json: bool, check: bo
     """
     from truechimer_cli.tables.clocks import tables
 
-    if watch:
-        _watch(lambda: ask("clocks", query, store), tables, as_json=as_json)
+    if every_s is not None:
+        if check:
+            raise UserError("--check goes without --watch: a watch ends with Ctrl-C, not with a verdict")
+        from truechimer_cli.watching import watch
+
+        return watch(lambda: ask("clocks", query, store), tables, every_s, as_json=as_json)
     return _answer(ask("clocks", query, store), tables, "nodes", as_json=as_json, bad=check and _clock_is_bad)
 
 
@@ -241,27 +255,6 @@ def _too_little_of(records: list[Document]) -> None:
         return
     why = str(records[0]["refused"].get("reason"))
     sys.stderr.write(f"truechimer: {as_sentences('too little data to answer', why)}\n")
-
-
-def _watch(
-    ask_again: Callable[[], Document], tables: Callable[[Document], list[RenderableType]], *, as_json: bool
-) -> None:
-    """Until Ctrl-C; an analyzer that goes away is said and waited for."""
-    screen = console()
-    while True:
-        try:
-            document = ask_again()
-        except UserError:
-            raise
-        except TruechimerError as error:
-            sys.stderr.write(f"truechimer: {error}.\n")
-        else:
-            if as_json:
-                write_json(document)
-            else:
-                screen.clear()
-                show(*tables(document))
-        time.sleep(_REFRESH_S)
 
 
 def _clock_is_bad(document: Document) -> bool:

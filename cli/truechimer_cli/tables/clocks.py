@@ -18,7 +18,7 @@ _VERDICTS = {"selected": GOOD, "contested": UNSURE, "falseticker": BAD, "unusabl
 
 
 def tables(document: dict[str, Any]) -> list[RenderableType]:
-    """Nodes, their flags, their servers, and the summary."""
+    """Nodes, their flags and those to come, their servers, and the summary."""
     nodes = document.get("nodes") or []
     parts: list[RenderableType] = [
         table(
@@ -31,6 +31,10 @@ def tables(document: dict[str, Any]) -> list[RenderableType]:
     if flags:
         rows = [_flag(node, flag) for node, flag in flags]
         parts += ["", table("Flags", ("node", "flag", "since", "evidence"), rows)]
+    pending = [(node, flag) for node in nodes for flag in node.get("pending") or []]
+    if pending:
+        rows = [_pending(node, flag) for node, flag in pending]
+        parts += ["", table("Pending", ("node", "flag", "since", "raised at", "evidence"), rows)]
     daemons = [(node, node["daemon"]) for node in nodes if node.get("daemon")]
     if daemons:
         columns = ("node", "daemon", "agrees", ">at least", ">at most", ">stratum", ">sources", "leap")
@@ -38,7 +42,7 @@ def tables(document: dict[str, Any]) -> list[RenderableType]:
     servers = [(node, server) for node in nodes for server in node.get("servers") or []]
     if servers:
         rows = [_server(node, server) for node, server in servers]
-        parts += ["", table("Servers", ("node", "server", "verdict", ">at least", ">at most"), rows)]
+        parts += ["", table("Servers", ("node", "server", "verdict", "why", ">at least", ">at most"), rows)]
     summary = document.get("summary") or {}
     said = ", ".join(f"{escape(str(name).replace('_', ' '))} {value}" for name, value in summary.items())
     return [*parts, "", f"as of {text(document.get('as_of'))}: {said}"]
@@ -62,18 +66,34 @@ def _row(node: dict[str, Any], *, clusters: bool) -> list[RenderableType]:
 
 
 def _flag(node: dict[str, Any], flag: dict[str, Any]) -> list[RenderableType]:
-    evidence = flag.get("evidence") or {}
-    said = _EVIDENCE.get(str(flag.get("flag")), _said)(evidence)
+    said = _EVIDENCE.get(str(flag.get("flag")), told)(flag.get("evidence") or {})
+    clears = flag.get("clears_at")
     return [
         Text(text(node.get("node"))),
         Text(text(flag.get("flag")), style=BAD),
         text(flag.get("since")),
-        Text(said),
+        Text(said if clears is None else f"{said}{', ' if said else ''}taken back at {clears}"),
     ]
 
 
-def _said(evidence: dict[str, Any]) -> str:
-    return ", ".join(f"{name} {evidence_value(name, value)}" for name, value in evidence.items())
+def _pending(node: dict[str, Any], flag: dict[str, Any]) -> list[RenderableType]:
+    return [
+        Text(text(node.get("node"))),
+        Text(text(flag.get("flag")), style=UNSURE),
+        text(flag.get("since")),
+        text(flag.get("due")),
+        Text(told(flag.get("evidence") or {})),
+    ]
+
+
+def told(evidence: dict[str, Any]) -> str:
+    """Evidence in one line; what has a table of its own, or would fill one, is left to --json."""
+    return ", ".join(
+        f"{name} {evidence_value(name, value)}" for name, value in evidence.items() if name not in _LONG
+    )
+
+
+_LONG = frozenset({"intervals", "steps", "causes", "kernel_before", "kernel_after"})
 
 
 def _disagreement(evidence: dict[str, Any]) -> str:
@@ -96,9 +116,17 @@ _EVIDENCE = {"daemon_disagrees": _disagreement}
 
 
 def evidence_value(name: str, value: object) -> str:
-    """A piece of evidence: seconds by the ending of its name."""
+    """A piece of evidence: seconds by the ending of its name, camps as A+B | C+D."""
     if name.endswith("_s") and isinstance(value, int | float):
         return seconds(float(value), signed=True)
+    if name.endswith("_ppm") and isinstance(value, int | float):
+        return ppm(float(value))
+    if name == "camps" and isinstance(value, list):
+        return " | ".join("+".join(map(str, camp.get("servers") or [])) for camp in value) or UNKNOWN
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {text(each)}" for key, each in value.items()) or UNKNOWN
+    if isinstance(value, list):
+        return ", ".join(map(text, value)) or UNKNOWN
     return text(value)
 
 
@@ -123,6 +151,15 @@ def _server(node: dict[str, Any], server: dict[str, Any]) -> list[RenderableType
         Text(text(node.get("node"))),
         Text(text(server.get("server"))),
         Text(verdict, style=_VERDICTS.get(verdict, "")),
+        Text(why(server)),
         seconds(server.get("lower_s"), signed=True),
         seconds(server.get("upper_s"), signed=True),
     ]
+
+
+def why(server: dict[str, Any]) -> str:
+    """Why a server is not selected, and how its last exchange ended when that was no reply."""
+    verdict, reason, outcome = (server.get(name) for name in ("verdict", "reason", "outcome"))
+    said = [text(reason).replace("_", " ")] if reason not in (None, verdict) else []
+    said += [text(outcome).replace("_", " ")] if outcome not in (None, "reply") else []
+    return ", ".join(said)

@@ -174,11 +174,26 @@ class StoreConfig:
 
 @dataclass(frozen=True, slots=True)
 class LimitsConfig:
-    """``[limits]``: what nodes are judged against, three-valued."""
+    """``[limits]``: what nodes are judged against, three-valued, and how long before a flag is raised.
+
+    ``clear_ratio``: a flag is taken back once its clock is proven within this share of the limit; flags
+    without a limit once their condition was away for ``clear_after_s``. ``…_for_s``: how long a condition
+    lasts before its flag is raised; ``unsynchronised_for_s`` counts for reasons that pass by themselves.
+    ``trend_horizon_s``: a clock that is certain to leave ``max_offset_s`` within so long is drifting.
+    """
 
     max_offset_s: float = 0.05
     max_frequency_ppm: float = 100.0
     max_skew_s: float = 0.25
+    clear_ratio: float = 0.8
+    clear_after_s: float = 30.0
+    offset_for_s: float = 0.0
+    drifting_for_s: float = 30.0
+    trend_for_s: float = 120.0
+    trend_horizon_s: float = 3600.0
+    falseticker_for_s: float = 20.0
+    leap_mismatch_for_s: float = 60.0
+    unsynchronised_for_s: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)

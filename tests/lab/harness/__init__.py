@@ -8,6 +8,7 @@ or routes.
 from lab.harness.chrony import ChronyClient, ChronyServer
 from lab.harness.clocks import monotonic_s, wait_until, wall_ns
 from lab.harness.delays import Constant, LogNormal, Normal, Pareto, Trace
+from lab.harness.firewall import Firewall
 from lab.harness.leapserver import LeapServer
 from lab.harness.link import Conditions, Counters, Direction, Link
 from lab.harness.load import CpuLoad
@@ -30,6 +31,7 @@ __all__ = [
     "Counters",
     "CpuLoad",
     "Direction",
+    "Firewall",
     "Host",
     "LeapServer",
     "Link",

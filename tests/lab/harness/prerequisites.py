@@ -15,6 +15,7 @@ LAB_PROGRAMS = {
     "chronyd": "chrony",
     "gcc": "gcc",
     "ip": "iproute2",
+    "nft": "nftables",
     "nsenter": "util-linux",
     "promtool": "prometheus",
     "stress-ng": "stress-ng",
