@@ -127,9 +127,10 @@ def _assess(
     trusted = trusted and restarted is None
     interval = sums.NOTHING
     if trusted and bound.interval.known:
-        # A leap second moves UTC and W alike: only steps and slews move UTC − W.
         interval = sums.after_steps(bound.interval, *_moves(events, bound, EventKind.STEP))
         interval = sums.after_slews(interval, *_moves(events, bound, EventKind.SLEW))
+        # A leap second moves UTC too, unless W leapt on a false word or at another instant.
+        interval = sums.after_slews(interval, *_moves(events, bound, EventKind.LEAP))
         wall_ppm = sums.unwatched(rate.span_ppm, age_s or 0.0)
         interval = sums.aged(interval, age_s or 0.0, bound.raw_ppm, wall_ppm)
     silent_s = None if seen_ns is None else max(0.0, (as_of_ns - seen_ns) / NS)

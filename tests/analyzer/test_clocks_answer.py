@@ -192,6 +192,13 @@ def test_a_late_bound_widens_by_what_the_kernel_lets_a_daemon_slew() -> None:
     assert node(samples, 320)["lower_s"] < -0.001 - 20 * 480e-6
 
 
+def test_a_leap_second_seen_after_the_bound_may_have_moved_the_clock_alone() -> None:
+    """UTC leaps too, or the kernel believed a liar: both are inside until the next bound."""
+    found = node([*steady(300), made.bound(300, -0.001, 0.001), made.event(306, "leap", -1.0)], 307)
+    assert found["lower_s"] < 0 < 1.0 < found["upper_s"]
+    assert "stepped" not in flags(found)
+
+
 def test_a_slew_seen_after_the_bound_may_have_moved_the_clock_by_none_or_all_of_its_size() -> None:
     found = node([*steady(300), made.bound(300, -0.001, 0.001), made.event(306, "slew", 0.4)], 307)
     assert -0.42 < found["lower_s"] < -0.401
