@@ -237,10 +237,12 @@ class Run:
         self.tally.exchanges += 1
         before = self._clocks.read()
         sent_ns = self._clock.steady_now_ns()
+        sent = self._clocks.read()
         epoch = self._clock.steady().epoch
         nonce = rng.getrandbits(64)
         deadline_ns = now_ns + TIMEOUT_NS
-        true_ns = host.true_ns(now_ns) + 5_000 + int(rng.random() * 50_000) + server.there.draw_ns(rng)
+        left_ns = now_ns + 5_000 + int(rng.random() * 50_000)
+        true_ns = host.true_ns(left_ns) + server.there.draw_ns(rng)
         if rng.random() >= server.loss and not server.is_silent(true_ns):
             hold_ns = 5_000 + int(rng.expovariate(1 / 50_000))
             data = server.reply(host.month, nonce, true_ns, hold_ns, rng)
@@ -257,7 +259,8 @@ class Run:
                     poll,
                     data,
                     request,
-                    before,
+                    (before, sent),
+                    left_ns,
                     epoch,
                     now_ns,
                     arrived_ns,
@@ -271,19 +274,23 @@ class Run:
         poll: _Poll | None,
         data: bytes,
         request: Request,
-        before: Reading,
+        before: tuple[Reading, Reading],
+        left_at_ns: int,
         epoch: int,
         asked_at_ns: int,
         arrived_at_ns: int,
     ) -> None:
-        after = self._clocks.read()
-        kernel_ns = self._host.wall_ns(arrived_at_ns) if self._scenario.kernel_stamps else None
-        times = times_of(self._clock.steady(), (before, after), request.sent_ns, None, kernel_ns)
+        readings, stamps = (*before, self._clocks.read()), (None, None)
+        if self._scenario.kernel_stamps:
+            # The kernel stamps what it sends a little before it leaves.
+            early_ns = int(self._rng.random() * 4_000)
+            stamps = self._host.wall_ns(left_at_ns - early_ns), self._host.wall_ns(arrived_at_ns)
+        times = times_of(self._clock.steady(), readings, request.sent_ns, *stamps)
         outcome = judge(data, request, times)
         if self._clock.steady().epoch != epoch:
             outcome = Failure(NtpOutcome.LOST, ServerReason.STALE)
         if isinstance(outcome, Exchange):
-            self._hold_against_truth(server, outcome, asked_at_ns, arrived_at_ns)
+            self._hold_against_truth(server, outcome, left_at_ns, arrived_at_ns)
             self._notice_pause(server, outcome, asked_at_ns)
         self._take(server, poll, outcome)
 
@@ -346,7 +353,7 @@ class Run:
         return self._host.utc_ns(awake_ns) - self._clock.steady().at(self._host.raw_ns(awake_ns))
 
     def _hold_against_truth(
-        self, server: SimulatedServer, exchange: Exchange, asked_at_ns: int, arrived_at_ns: int
+        self, server: SimulatedServer, exchange: Exchange, left_at_ns: int, arrived_at_ns: int
     ) -> None:
         """An honest server's exchange must prove what is so, but for its bad stamps and leaps in between."""
         if server.is_liar:
@@ -357,8 +364,11 @@ class Run:
             self._found(classes.MISSED, f"a packet's arrival was taken to be {-early_ns} ns early")
         lowest_ns = exchange.lower_ns + exchange.received_ns
         highest_ns = exchange.upper_ns + exchange.sent_ns
-        asked_ns = self._host.utc_ns(asked_at_ns)
-        if lowest_ns - early_ns - ROUNDING_NS <= utc_ns and asked_ns <= highest_ns + ROUNDING_NS:
+        late_ns = exchange.sent_ns - steady.at(self._host.raw_ns(left_at_ns))
+        if late_ns > ROUNDING_NS:
+            self._found(classes.MISSED, f"a packet's sending was taken to be {late_ns} ns late")
+        left_ns = self._host.utc_ns(left_at_ns)
+        if lowest_ns - early_ns - ROUNDING_NS <= utc_ns and left_ns + late_ns <= highest_ns + ROUNDING_NS:
             return
         server.bad_ns.add(exchange.received_ns)
         self.tally.bad_stamps += 1
