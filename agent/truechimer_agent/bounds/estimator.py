@@ -122,8 +122,8 @@ class Estimator:
             source.hold(exchange)
             return
         in_use = self._in_use()
-        if not source.may_raise_doubt and len(in_use) > 2:
-            source.lose_vote([exchange])
+        if not source.may_raise_doubt:
+            self._disbelieve(source, exchange, len(in_use))
             return
         agreed_ns = source.newest_ns
         regions = {
@@ -134,6 +134,16 @@ class Estimator:
         self._doubt = Doubt(at_ns, now_ns, source.server, regions, drift)
         self._action = Action.ASK_ALL
         self._settle(now_ns)
+
+    def _disbelieve(self, source: Source, exchange: Exchange, in_use: int) -> None:
+        """It contradicts itself too often to be asked about: where others remain, it alone loses its vote."""
+        if in_use > 2:
+            source.lose_vote([exchange])
+            return
+        self.last_jump_ns = None
+        self._forget(BoundStatus.DISRUPTED, BoundReason.DISRUPTED)
+        source.lose_vote(())
+        self._action = Action.NEW_EPOCH
 
     def _settle(self, now_ns: int) -> None:
         """End the doubt if what was answered suffices, or nothing more is waited for."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import math
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from truechimer_agent.bounds.source import NO_SERVICE
 from truechimer_agent.collecting import Observation
 from truechimer_agent.ntp.client import Address, Stamping, exchange, resolve
 from truechimer_agent.ntp.exchange import Exchange, Failure
+from truechimer_agent.ntp.haste import Haste
 from truechimer_agent.ntp.plan import OWN_GAP_S, START_BURST
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ KISS_INTERVAL_LIMIT_S = 1024.0
 DENIED_RETRY_S = 3600.0
 LOSSES_THAT_END_A_BURST = 2
 LOOKUP_S = 5.0
+_KISSED = {ServerReason.KISS_RATE, ServerReason.KISS_DENY}
 
 log = logging.getLogger("truechimer.ntp")
 
@@ -57,13 +58,13 @@ class Ntp:
         self._stamping: Stamping | None = None
         self._addresses: dict[str, Address] = {}
         self._moves: dict[str, int] = {}
-        self._urgent = asyncio.Event()
+        self._haste = Haste(plan.interval_s)
         self._bursts: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
         """Begin to poll every server."""
         self._stamping = Stamping(wanted=self._config.kernel_timestamps)
-        self._clock.on_epoch(self._ask_all)
+        self._clock.on_epoch(self._ask_at_once)
         count = max(1, len(self._plan.servers))
         self._tasks = [
             asyncio.create_task(self._poll_for_ever(server, number / count), name=f"ntp {server.name}")
@@ -99,11 +100,6 @@ class Ntp:
         if self._stamping is not None:
             self._stamping.close()
 
-    def _ask_all(self) -> None:
-        """In a new epoch only newer exchanges count: ask everybody now."""
-        self._urgent.set()
-        self._urgent = asyncio.Event()
-
     async def _poll_for_ever(self, server: Server, phase: float) -> None:
         interval_s = self._plan.interval_s
         due_s = monotonic_s() + interval_s * phase
@@ -117,9 +113,7 @@ class Ntp:
             now_s = monotonic_s()
             if due_s < now_s:
                 due_s = now_s + wait_s
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(due_s - now_s):
-                    await self._urgent.wait()
+            await asyncio.sleep(due_s - now_s)
             reason = await self.poll(server, self._plan.burst)
 
     async def poll(self, server: Server, burst: int) -> ServerReason:
@@ -196,11 +190,14 @@ class Ntp:
             if self._estimator.last_jump_ns is not None:
                 self._emit(self._jumped(self._estimator.last_jump_ns))
             self._clock.begin_epoch()
-            self._ask_at_once()
 
     def _ask_at_once(self) -> None:
+        """A burst to everybody: in a new epoch, or in doubt, only newer exchanges count."""
+        if not self._haste.may(monotonic_s()):
+            return
         for server in self._plan.servers:
-            self._begin(self._burst(server))
+            if self._estimator.sources[server.name].reason not in _KISSED:
+                self._begin(self._burst(server))
 
     def _begin(self, burst: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(burst)

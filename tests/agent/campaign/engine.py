@@ -22,6 +22,7 @@ from truechimer_agent.collectors.bound import Bounds
 from truechimer_agent.collectors.ntp import LOSSES_THAT_END_A_BURST
 from truechimer_agent.hostclock import HostClock
 from truechimer_agent.ntp.exchange import Exchange, Failure, Request, judge
+from truechimer_agent.ntp.haste import Haste
 from truechimer_agent.ntp.plan import OWN_GAP_S, START_BURST
 from truechimer_agent.ntp.times import times_of
 from truechimer_agent.wallwatch import WallWatch
@@ -80,7 +81,6 @@ class _Poll:
     def __init__(self, server: SimulatedServer, due_ns: int) -> None:
         self.server = server
         self.due_ns = due_ns
-        self.waiting = 0
         self.burst = 0
         self.number = 0
         self.losses = 0
@@ -110,9 +110,11 @@ class Run:
         self._segment = _Segment(self.tally)
         self._bounds = Bounds(self._clock, lambda _: None, self._estimator, self._segment)  # type: ignore[arg-type]
         self._clock.on_epoch(self._estimator.begin_epoch)
-        self._clock.on_epoch(self._ask_all)
+        self._clock.on_epoch(self._forget_hidden)
+        self._clock.on_epoch(self._ask_at_once)
         self._clock.on_epoch(self._publish)
         self._clock.on_step(self._publish)
+        self._haste = Haste(scenario.interval_ns / NS)
         self._polls = [_Poll(server, 0) for server in scenario.servers]
         self._last: Exchange | None = None
         self._hidden_from_ns: int | None = None
@@ -141,7 +143,7 @@ class Run:
         count = len(self._polls)
         for place, poll in enumerate(self._polls):
             poll.due_ns = scenario.interval_ns * place // count
-            self._at(0, self._begin_poll, poll, scenario.start_burst, poll.waiting)
+            self._at(0, self._begin_poll, poll, scenario.start_burst)
         self._at(int(self._rng.random() * NS), self._tick)
         for stop in self._host.stops:
             self._at(stop.at_ns, self._stopped, stop.traced)
@@ -213,22 +215,15 @@ class Run:
 
     # The agent: its polls, as collectors/ntp.py has them
 
-    def _ask_all(self) -> None:
+    def _forget_hidden(self) -> None:
         if self._hidden_from_ns is not None:
             self.tally.longest_hidden_ns = max(
                 self.tally.longest_hidden_ns, self._now_ns - self._hidden_from_ns
             )
         self._hidden_from_ns = None
         self._tainted_until = None
-        for poll in self._polls:
-            if poll.waiting > 0:
-                poll.waiting += 1
-                self._at(self._now_ns, self._begin_poll, poll, self._scenario.burst, poll.waiting)
 
-    def _begin_poll(self, poll: _Poll, burst: int, waiting: int) -> None:
-        if waiting != poll.waiting:
-            return
-        poll.waiting = -abs(poll.waiting) - 1
+    def _begin_poll(self, poll: _Poll, burst: int) -> None:
         poll.burst, poll.number, poll.losses, poll.answered = burst, 0, 0, False
         self._ask(poll.server, poll)
 
@@ -326,8 +321,7 @@ class Run:
         poll.due_ns += interval_ns
         if poll.due_ns < self._now_ns:
             poll.due_ns = self._now_ns + interval_ns
-        poll.waiting = abs(poll.waiting) + 1
-        self._at(poll.due_ns, self._begin_poll, poll, self._scenario.burst, poll.waiting)
+        self._at(poll.due_ns, self._begin_poll, poll, self._scenario.burst)
 
     def _act(self) -> None:
         action = self._estimator.take_action()
@@ -338,9 +332,10 @@ class Run:
             self._clock.doubted()
         elif action is Action.NEW_EPOCH:
             self._clock.begin_epoch()
-            self._ask_at_once()
 
     def _ask_at_once(self) -> None:
+        if not self._haste.may(self._now_ns / NS):
+            return
         self._dense_until_ns = self._now_ns + 4 * NS
         for poll in self._polls:
             for number in range(START_BURST):
