@@ -37,6 +37,15 @@ def test_the_kernels_stamps_come_over_loopback():
     assert host.steady_clock().why
 
 
+def test_a_vm_clock_that_cannot_be_read_is_a_finding_with_its_fix(tmp_path):
+    device = tmp_path / "vmclock0"
+    assert host.vm_restores(device).ok
+    device.write_bytes(b"no such page")
+    check = host.vm_restores(device)
+    assert not check.ok
+    assert check.fix
+
+
 @pytest.mark.parametrize(("name", "ok"), [("tsc", True), ("kvm-clock", True), ("hpet", False)])
 def test_slow_clocksources_are_named(tmp_path, name, ok):
     path = tmp_path / "sys/devices/system/clocksource/clocksource0/current_clocksource"

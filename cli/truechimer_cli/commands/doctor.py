@@ -58,6 +58,7 @@ def _looks(config: Path | None, *, network: bool) -> Iterator[Callable[[], Check
     yield host.adjtimex
     yield host.icmp
     yield host.time_daemon
+    yield host.vm_restores
     yield lambda: installation.folder("state_dir", agent.state_dir)
     yield lambda: installation.folder("runtime_dir", runtime)
     analyzer_at = listen_address(ServerConfig().listen)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import os
@@ -11,8 +12,10 @@ from pathlib import Path
 
 import psutil
 
+from truechimer.errors import DecodeError
 from truechimer.readings import NS, SystemClocks
 from truechimer_agent.ntp import plan
+from truechimer_agent.virtual import vmclock, vmgenid
 from truechimer_cli.amounts import seconds
 from truechimer_cli.doctor.check import Check
 
@@ -128,6 +131,26 @@ def time_daemon(root: Path = Path("/")) -> Check:
         return Check("time_daemon", ok=True, why=f"{', '.join(running)} runs; {servers}")
     why = f"none runs ({servers}): nothing keeps the wall clock right, unless the host of this guest does"
     return Check("time_daemon", ok=False, why=why, fix="install one, for example chrony")
+
+
+def vm_restores(device: Path = vmclock.DEVICE) -> Check:
+    """Whether a hypervisor tells of restores and migrations, across which no clock can be trusted."""
+    told = []
+    if device.exists():
+        try:
+            with contextlib.closing(vmclock.VmClock(device)) as opened:
+                opened.marker()
+        except (OSError, DecodeError) as error:
+            fix = f"let the agent read {device}: the unit's drop-in clockbound.conf.example does"
+            return Check("vm_restores", ok=False, why=f"{device}: {error}", fix=fix)
+        told.append(str(device))
+    if vmgenid.is_present():
+        told.append("the VM generation id")
+    if told:
+        return Check(
+            "vm_restores", ok=True, why=f"{' and '.join(told)}: a restored guest begins anew at once"
+        )
+    return Check("vm_restores", ok=True, why="no hypervisor tells of them: servers' answers show them, later")
 
 
 def _process_names() -> list[str]:
