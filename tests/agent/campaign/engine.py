@@ -444,7 +444,8 @@ class Run:
             if kind == "conspiracy":
                 why = classes.AGREED
             else:
-                why = classes.DECLARED if reason is BoundReason.SINGLE_SERVER else classes.UNSIGNED
+                alone = reason in (BoundReason.SINGLE_SERVER, BoundReason.SOURCES_BLOCKED)
+                why = classes.DECLARED if alone and kind == "alone" else classes.UNSIGNED
         elif self._wrong_servers() > self._scenario.tolerated or self._is_tainted():
             why = classes.BEYOND
         else:

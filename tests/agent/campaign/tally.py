@@ -10,7 +10,7 @@ BEYOND = "more wrong at once than tolerated"
 HIDDEN = "pause not yet shown by any answer"
 UNNOTICED = "the estimator itself, within 0.25 s after a sleep; readers refuse by themselves"
 UNSIGNED = "a majority lies, without a sign"
-DECLARED = "a lone server lies, and it is said that it stands alone"
+DECLARED = "a lone server lies, and it is said that it stands alone, or is out of reach"
 AGREED = "a majority agrees on a lie"
 
 
