@@ -9,37 +9,26 @@ import numpy as np
 
 from truechimer.config.model import LimitsConfig
 from truechimer.errors import NotEnough, UserError
-from truechimer.samples import COMMON_TAGS, MEASUREMENTS, EventKind, Flag
-from truechimer_analyzer import (
-    clockhistory,
-    clocks,
-    nodeclock,
-    past,
-    pauses,
-    rtt,
-    stepcause,
-    timedaemon,
-    timeouts,
-)
+from truechimer.samples import EventKind, Flag
+from truechimer_analyzer import pauses, rtt, timeouts
+from truechimer_analyzer.clocks import assessing, history, nodeclock, past, stepcause, timedaemon
+from truechimer_analyzer.reading import Reader, nothing
 from truechimer_analyzer.report import render
 from truechimer_analyzer.stability import nodes as stability
 from truechimer_analyzer.stability import series
 from truechimer_analyzer.stability.confidence import CONFIDENCE
 from truechimer_analyzer.stability.stretches import SPACING_S
-from truechimer_analyzer.stores import Columns
 from truechimer_analyzer.timeouts import binding, operations
-from truechimer_analyzer.window import AHEAD_NS, NS, OPTIONS, Question, groups, iso, parse_question
+from truechimer_analyzer.window import AHEAD_NS, NS, OPTIONS, Question, iso, parse_question
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
     from collections.abc import Set as AbstractSet
 
-    from truechimer_analyzer.stores import Store
+    from truechimer_analyzer.stores import Columns, Store
 
 COMMANDS = tuple(OPTIONS)
 HISTORY_POINTS = 500
-# Longer than any sampling interval: whoever said nothing in this time is known by the list of nodes only.
-_LATEST_NS = 7 * 86_400 * NS
 # Stability reads so many rows of a measurement at once, whole nodes at a time.
 _ROWS_AT_ONCE = 300_000
 
@@ -54,7 +43,7 @@ def answer(
     """
     now_ns = store.now_ns()
     question = parse_question(command, options, now_ns)
-    reader = _Reader(store, question)
+    reader = Reader(store, question)
     head: dict[str, object] = {
         "as_of": iso(question.window.as_of_ns),
         "from": iso(question.window.since_ns),
@@ -67,100 +56,7 @@ def answer(
         raise
 
 
-class _Reader:
-    """A store seen through a question: its window, its cluster, its node."""
-
-    def __init__(self, store: Store, question: Question) -> None:
-        self._store = store
-        self.question = question
-        self.known = store.nodes()
-        self._check()
-
-    def _check(self) -> None:
-        """A node or cluster that was asked for must be known."""
-        clusters = sorted({node.cluster for node in self.known})
-        cluster, node = self.question.cluster, self.question.node
-        if cluster is not None and cluster not in clusters:
-            raise UserError(f"no cluster {cluster!r} is known", hint=_known("clusters", clusters))
-        names = sorted({n.node for n in self.known if cluster in (None, n.cluster)})
-        if node is not None and node not in names:
-            raise UserError(f"no node {node!r} is known", hint=_known("nodes", names))
-
-    def rows(
-        self,
-        measurement: str,
-        fields: Sequence[str],
-        *,
-        since_ns: int | None = None,
-        nodes: Sequence[str] | None = None,
-    ) -> Columns:
-        """The window's rows, or those since ``since_ns``; of ``nodes``, else of those asked for."""
-        window = self.question.window
-        return self._store.samples(
-            measurement,
-            fields,
-            window.since_ns if since_ns is None else since_ns,
-            window.until_ns,
-            nodes=self._nodes() if nodes is None else nodes,
-            cluster=self.question.cluster,
-        )
-
-    def latest(self, measurement: str, fields: Sequence[str]) -> Columns:
-        """The newest row of each series: by arrival for an answer about now, else by its own stamp."""
-        window = self.question.window
-        if not window.open:
-            return _newest(self.rows(measurement, fields))
-        return self._store.latest(
-            measurement,
-            fields,
-            received_since_ns=min(window.since_ns, window.as_of_ns - _LATEST_NS),
-            nodes=self._nodes(),
-            cluster=self.question.cluster,
-        )
-
-    def seen_ns(self) -> dict[tuple[str, ...], int]:
-        """When anything last arrived from each (cluster, node) that was asked for."""
-        cluster, node = self.question.cluster, self.question.node
-        return {
-            (each.cluster, each.node): each.last_received_ns
-            for each in self.known
-            if cluster in (None, each.cluster) and node in (None, each.node)
-        }
-
-    def _nodes(self) -> Sequence[str] | None:
-        return None if self.question.node is None else [self.question.node]
-
-
-def _newest(columns: Columns) -> Columns:
-    """The last row of each series of rows in time order."""
-    rows = np.sort([series[-1] for _, series in groups(*columns.tags.values())]).astype(np.intp)
-    return Columns(
-        columns.measurement,
-        columns.time_ns[rows],
-        columns.received_ns[rows],
-        {name: values[rows] for name, values in columns.tags.items()},
-        {name: values[rows] for name, values in columns.fields.items()},
-    )
-
-
-def _nothing(measurement: str, fields: Sequence[str]) -> Columns:
-    """No rows."""
-    tags = (*COMMON_TAGS, *MEASUREMENTS[measurement].tags)
-    times = np.zeros(0, dtype=np.int64)
-    return Columns(
-        measurement,
-        times,
-        times,
-        {tag: np.zeros(0, dtype=np.object_) for tag in tags},
-        {name: np.zeros(0) for name in fields},
-    )
-
-
-def _known(what: str, names: Sequence[str]) -> str:
-    return f"known {what}: {', '.join(names[:20])}" if names else f"no {what} have reported yet"
-
-
-def _clocks(reader: _Reader, question: Question, limits: LimitsConfig) -> dict[str, object]:
+def _clocks(reader: Reader, question: Question, limits: LimitsConfig) -> dict[str, object]:
     window = question.window
     bounds = reader.latest("truechimer_bound", nodeclock.BOUND_FIELDS)
     servers = reader.latest("truechimer_ntp", nodeclock.SERVER_FIELDS)
@@ -168,17 +64,17 @@ def _clocks(reader: _Reader, question: Question, limits: LimitsConfig) -> dict[s
     # What happened since a bound counts though it was before the window, and though its own clock, stepped
     # back, stamped it a good while earlier.
     since_bounds_ns = int(bounds.time_ns.min()) - AHEAD_NS if len(bounds.time_ns) else window.since_ns
-    rates_since_ns = window.as_of_ns - round(clocks.RATE_WINDOW_S * NS)
+    rates_since_ns = window.as_of_ns - round(assessing.RATE_WINDOW_S * NS)
     events_since_ns = max(0, min(window.since_ns, since_bounds_ns))
     rates = reader.rows("truechimer_clock", nodeclock.CLOCK_FIELDS, since_ns=rates_since_ns)
     events = reader.rows("truechimer_clock_event", nodeclock.EVENT_FIELDS, since_ns=events_since_ns)
-    recent_ns = window.as_of_ns - round(clockhistory.recent_s(limits) * NS)
+    recent_ns = window.as_of_ns - round(history.recent_s(limits) * NS)
     recent = past.History.of(
         reader.rows("truechimer_bound", past.BOUND_FIELDS, since_ns=recent_ns),
-        _nothing("truechimer_ntp", past.SERVER_FIELDS),
+        nothing("truechimer_ntp", past.SERVER_FIELDS),
         rates,
     )
-    long_keys, served = clockhistory.unsettled(bounds, recent, servers, kernel, limits)
+    long_keys, served = history.unsettled(bounds, recent, servers, kernel, limits)
     evidence = nodeclock.Evidence(
         bounds=bounds,
         servers=servers,
@@ -192,12 +88,12 @@ def _clocks(reader: _Reader, question: Question, limits: LimitsConfig) -> dict[s
         long_keys=long_keys,
         witnesses=_witnesses(reader, events),
     )
-    nodes = clocks.assess(evidence, window.as_of_ns, limits, live=window.open)
+    nodes = assessing.assess(evidence, window.as_of_ns, limits, live=window.open)
     if question.node is not None:
         told = reader.rows("truechimer_bound", ("lower_seconds", "upper_seconds", "status"))
         rows = nodeclock.per_node(told)
         nodes = [
-            replace(node, history=clockhistory.history(told, rows[node.key], HISTORY_POINTS))
+            replace(node, history=history.history(told, rows[node.key], HISTORY_POINTS))
             if node.key in rows
             else node
             for node in nodes
@@ -206,18 +102,18 @@ def _clocks(reader: _Reader, question: Question, limits: LimitsConfig) -> dict[s
     return {
         "limits": {"max_offset_s": limits.max_offset_s, "max_frequency_ppm": limits.max_frequency_ppm},
         "nodes": [node.document() for node in nodes],
-        "summary": clocks.summary(nodes),
+        "summary": assessing.summary(nodes),
     }
 
 
 def _long(
-    reader: _Reader, keys: AbstractSet[nodeclock.Key], served: AbstractSet[nodeclock.Key]
+    reader: Reader, keys: AbstractSet[nodeclock.Key], served: AbstractSet[nodeclock.Key]
 ) -> past.History | None:
     """An hour, or the window where that is longer, of nodes that are not in good order."""
     if not keys:
         return None
     window, nodes = reader.question.window, sorted({node for _, node in keys})
-    since_ns = min(window.since_ns, window.as_of_ns - round(clockhistory.LONG_S * NS))
+    since_ns = min(window.since_ns, window.as_of_ns - round(history.LONG_S * NS))
     return past.History.of(
         reader.rows("truechimer_bound", past.BOUND_FIELDS, since_ns=since_ns, nodes=nodes),
         reader.rows(
@@ -230,7 +126,7 @@ def _long(
     )
 
 
-def _witnesses(reader: _Reader, events: Columns) -> dict[nodeclock.Key, stepcause.Witnesses]:
+def _witnesses(reader: Reader, events: Columns) -> dict[nodeclock.Key, stepcause.Witnesses]:
     """What the kernel said around the last steps of each node that was stepped in the window."""
     window = reader.question.window
     shown = (events.tags["kind"] == EventKind.STEP.value) & (events.time_ns >= window.since_ns)
@@ -242,7 +138,7 @@ def _witnesses(reader: _Reader, events: Columns) -> dict[nodeclock.Key, stepcaus
         int(np.sort(events.time_ns[rows])[-stepcause.EXPLAINED :][0]) for rows in stepped.values()
     )
     since_ns = oldest_ns - round(stepcause.AROUND_S * NS)
-    return clockhistory.witnesses_of(
+    return history.witnesses_of(
         reader.rows("truechimer_kernel", stepcause.KERNEL_FIELDS, since_ns=since_ns, nodes=nodes),
         reader.rows("truechimer_clock", stepcause.CLOCK_FIELDS, since_ns=since_ns, nodes=nodes),
         reader.latest("truechimer_daemon", ("stratum",)),
@@ -250,7 +146,7 @@ def _witnesses(reader: _Reader, events: Columns) -> dict[nodeclock.Key, stepcaus
     )
 
 
-def _with_daemons(reader: _Reader, nodes: list[nodeclock.NodeClock]) -> list[nodeclock.NodeClock]:
+def _with_daemons(reader: Reader, nodes: list[nodeclock.NodeClock]) -> list[nodeclock.NodeClock]:
     """The nodes with their own time daemons held against what is proven of them."""
     window = reader.question.window
     since_ns = window.as_of_ns - round(timedaemon.READ_S * NS)
@@ -271,19 +167,19 @@ def _with_daemons(reader: _Reader, nodes: list[nodeclock.NodeClock]) -> list[nod
     )
 
 
-def _rtt(reader: _Reader, question: Question, limits: LimitsConfig) -> dict[str, object]:  # noqa: ARG001
+def _rtt(reader: Reader, question: Question, limits: LimitsConfig) -> dict[str, object]:  # noqa: ARG001
     probes = reader.rows("truechimer_rtt", rtt.FIELDS)
     paths = reader.rows("truechimer_path", rtt.PATH_FIELDS)
     return {"paths": rtt.describe(probes, paths, histogram=question.histogram)}
 
 
-def _pauses(reader: _Reader, question: Question, limits: LimitsConfig) -> dict[str, object]:  # noqa: ARG001
+def _pauses(reader: Reader, question: Question, limits: LimitsConfig) -> dict[str, object]:  # noqa: ARG001
     recorded = reader.rows("truechimer_pause", pauses.FIELDS)
     windows = reader.rows("truechimer_pause_window", pauses.WINDOW_FIELDS)
     return {"sources": pauses.describe(recorded, windows)}
 
 
-def _stability(reader: _Reader, question: Question, limits: LimitsConfig) -> dict[str, object]:  # noqa: ARG001
+def _stability(reader: Reader, question: Question, limits: LimitsConfig) -> dict[str, object]:  # noqa: ARG001
     keys = sorted(reader.seen_ns())
     names = sorted({node for _, node in keys})
     nodes: list[dict[str, object]] = []
@@ -307,7 +203,7 @@ def _stability(reader: _Reader, question: Question, limits: LimitsConfig) -> dic
     return {"spacing_s": SPACING_S, "confidence": CONFIDENCE, "nodes": nodes}
 
 
-def _timeouts(reader: _Reader, question: Question, limits: LimitsConfig) -> dict[str, object]:  # noqa: ARG001
+def _timeouts(reader: Reader, question: Question, limits: LimitsConfig) -> dict[str, object]:  # noqa: ARG001
     if question.product is not None or question.current is not None:
         raise UserError(
             "advice for products is not part of this version",
@@ -320,7 +216,7 @@ def _timeouts(reader: _Reader, question: Question, limits: LimitsConfig) -> dict
     )
 
 
-def _report(reader: _Reader, question: Question, limits: LimitsConfig) -> dict[str, object]:
+def _report(reader: Reader, question: Question, limits: LimitsConfig) -> dict[str, object]:
     clocks_too, delays_too = question.kind != "timeouts", question.kind != "clocks"
     advised: dict[str, object] | NotEnough | None = None
     if delays_too:
@@ -340,7 +236,7 @@ def _report(reader: _Reader, question: Question, limits: LimitsConfig) -> dict[s
     return {"markdown": markdown, "generated": iso(question.window.as_of_ns)}
 
 
-_ANSWERS: Mapping[str, Callable[[_Reader, Question, LimitsConfig], dict[str, object]]] = {
+_ANSWERS: Mapping[str, Callable[[Reader, Question, LimitsConfig], dict[str, object]]] = {
     "clocks": _clocks,
     "rtt": _rtt,
     "pauses": _pauses,

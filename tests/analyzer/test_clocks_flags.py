@@ -11,7 +11,7 @@ from analyzer.synthetic import NS, T0, ArrayStore
 from truechimer.config.model import LimitsConfig
 from truechimer.samples import BoundReason, BoundStatus, Sample
 from truechimer_analyzer.answers import answer
-from truechimer_analyzer.flagrules import RULES
+from truechimer_analyzer.clocks.flagrules import RULES
 from truechimer_analyzer.window import iso
 
 LIMITS = LimitsConfig(max_offset_s=0.05, max_frequency_ppm=100)

@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from truechimer.samples import Judgement
-from truechimer_analyzer.judgement import (
+from truechimer_analyzer.clocks.judgement import (
     NOTHING,
     Interval,
     after_steps,

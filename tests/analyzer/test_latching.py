@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from truechimer_analyzer.latching import NS, Condition, Latched, latch
+from truechimer_analyzer.clocks.latching import NS, Condition, Latched, latch
 
 
 def latched(

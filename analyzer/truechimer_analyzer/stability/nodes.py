@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from truechimer_analyzer.nodeclock import per_node
+from truechimer_analyzer.clocks.nodeclock import per_node
 from truechimer_analyzer.stability import series
 from truechimer_analyzer.stability.deviations import Deviations, deviations
 from truechimer_analyzer.stability.stretches import SPACING_S, TOLERANCE_S, divide
@@ -14,7 +14,7 @@ from truechimer_analyzer.stability.stretches import SPACING_S, TOLERANCE_S, divi
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from truechimer_analyzer.nodeclock import Key
+    from truechimer_analyzer.clocks.nodeclock import Key
     from truechimer_analyzer.stability.deviations import Estimate
     from truechimer_analyzer.stability.stretches import Cut, Points, Stretch
     from truechimer_analyzer.stores import Columns

@@ -21,12 +21,12 @@ from truechimer.samples import (
     ServerReason,
     ServerVerdict,
 )
-from truechimer_analyzer import clockflags as held
-from truechimer_analyzer import judgement as sums
-from truechimer_analyzer.clockhistory import case_of, with_more
-from truechimer_analyzer.flagrules import decide
-from truechimer_analyzer.judgement import Interval, WallRate
-from truechimer_analyzer.nodeclock import (
+from truechimer_analyzer.clocks import flags as held
+from truechimer_analyzer.clocks import judgement as sums
+from truechimer_analyzer.clocks.flagrules import decide
+from truechimer_analyzer.clocks.history import case_of, with_more
+from truechimer_analyzer.clocks.judgement import Interval, WallRate
+from truechimer_analyzer.clocks.nodeclock import (
     EVENTS_SHOWN,
     NO_BOUND,
     Bound,

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from truechimer.samples import BoundStatus, Flag, Leap
-from truechimer_analyzer.judgement import NOTHING, Interval
-from truechimer_analyzer.nodeclock import Raised, named, per_node, whole
+from truechimer_analyzer.clocks.judgement import NOTHING, Interval
+from truechimer_analyzer.clocks.nodeclock import Raised, named, per_node, whole
 from truechimer_analyzer.window import NS, groups, iso, number
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from truechimer_analyzer.nodeclock import NodeClock
+    from truechimer_analyzer.clocks.nodeclock import NodeClock
     from truechimer_analyzer.stores import Columns
 
 FIELDS = (

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from truechimer_analyzer.judgement import Interval
+from truechimer_analyzer.clocks.judgement import Interval
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from truechimer_analyzer.past import Heard
+    from truechimer_analyzer.clocks.past import Heard
 
 LATE_S = 64.0
 """Replies of the last polls together say more of a server than its last one."""

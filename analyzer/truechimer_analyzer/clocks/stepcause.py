@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from truechimer_analyzer.nodeclock import Event
+    from truechimer_analyzer.clocks.nodeclock import Event
     from truechimer_analyzer.stores import Columns
 
 KERNEL_FIELDS = ("synchronized", "frequency_ppm", "offset_seconds", "maxerror_seconds", "status", "leap")

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from truechimer.samples import BoundReason, BoundStatus, Flag, Leap, ServerVerdict
-from truechimer_analyzer.clockflags import OSCILLATOR_SPEC_PPM
-from truechimer_analyzer.latching import Condition, Latched, latch
-from truechimer_analyzer.nodeclock import Pending, Raised, named
-from truechimer_analyzer.past import FLAGS, Told
+from truechimer_analyzer.clocks.flags import OSCILLATOR_SPEC_PPM
+from truechimer_analyzer.clocks.latching import Condition, Latched, latch
+from truechimer_analyzer.clocks.nodeclock import Pending, Raised, named
+from truechimer_analyzer.clocks.past import FLAGS, Told
 from truechimer_analyzer.window import NS, number
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from truechimer.config.model import LimitsConfig
-    from truechimer_analyzer.past import Heard, Ran
+    from truechimer_analyzer.clocks.past import Heard, Ran
 
     Found = Iterator[Raised | Pending]
 

@@ -11,12 +11,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from truechimer.samples import BoundReason, BoundStatus, EventKind, Flag, Leap, ServerVerdict
-from truechimer_analyzer import camps, stepcause
-from truechimer_analyzer.clockflags import OSCILLATOR_SPEC_PPM
-from truechimer_analyzer.flagrules import Case
-from truechimer_analyzer.judgement import NOTHING
-from truechimer_analyzer.nodeclock import NO_BOUND, Bound, Event, Evidence, Key, Raised, named, per_node
-from truechimer_analyzer.past import FLAGS, NO_FLAG, Axis, History, heard, ran, told
+from truechimer_analyzer.clocks import camps, stepcause
+from truechimer_analyzer.clocks.flagrules import Case
+from truechimer_analyzer.clocks.flags import OSCILLATOR_SPEC_PPM
+from truechimer_analyzer.clocks.judgement import NOTHING
+from truechimer_analyzer.clocks.nodeclock import (
+    NO_BOUND,
+    Bound,
+    Event,
+    Evidence,
+    Key,
+    Raised,
+    named,
+    per_node,
+)
+from truechimer_analyzer.clocks.past import FLAGS, NO_FLAG, Axis, History, heard, ran, told
 from truechimer_analyzer.window import NS, groups, iso, number
 
 if TYPE_CHECKING:
@@ -25,7 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from truechimer.config.model import LimitsConfig
-    from truechimer_analyzer.judgement import Interval
+    from truechimer_analyzer.clocks.judgement import Interval
     from truechimer_analyzer.stores import Columns
 
 RECENT_S = 300.0

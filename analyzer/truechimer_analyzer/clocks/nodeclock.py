@@ -8,7 +8,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, TypeVar
 
 from truechimer.samples import BoundReason, BoundStatus, Flag, Judgement, State
-from truechimer_analyzer.judgement import NOTHING, Interval
+from truechimer_analyzer.clocks.judgement import NOTHING, Interval
 from truechimer_analyzer.window import groups, iso, number
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from truechimer_analyzer.past import History
-    from truechimer_analyzer.stepcause import Witnesses
+    from truechimer_analyzer.clocks.past import History
+    from truechimer_analyzer.clocks.stepcause import Witnesses
     from truechimer_analyzer.stores import Columns
 
 BOUND_FIELDS = (

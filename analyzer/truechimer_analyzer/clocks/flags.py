@@ -8,15 +8,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from truechimer.samples import EventKind, Flag, Judgement
-from truechimer_analyzer import judgement as sums
-from truechimer_analyzer.nodeclock import EVENTS_SHOWN, NO_BOUND, Bound, Event, Raised, status_flag, whole
+from truechimer_analyzer.clocks import judgement as sums
+from truechimer_analyzer.clocks.nodeclock import (
+    EVENTS_SHOWN,
+    NO_BOUND,
+    Bound,
+    Event,
+    Raised,
+    status_flag,
+    whole,
+)
 from truechimer_analyzer.window import iso, number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from truechimer.config.model import LimitsConfig
-    from truechimer_analyzer.judgement import Interval
+    from truechimer_analyzer.clocks.judgement import Interval
 
 STALE_S = 30.0
 # KVM leaves a guest's TSC unscaled within 250 ppm of the host's: no sound oscillator is further off.

@@ -1,0 +1,1 @@
+"""Judging nodes' clocks: pure functions from stored columns to intervals, flags and their evidence."""

@@ -1,0 +1,114 @@
+"""Reading a store for an answer: what a question is about, and no more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from truechimer.errors import UserError
+from truechimer.samples import COMMON_TAGS, MEASUREMENTS
+from truechimer_analyzer.stores import Columns
+from truechimer_analyzer.window import NS, groups
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from truechimer_analyzer.stores import Store
+    from truechimer_analyzer.window import Question
+
+# Longer than any sampling interval: whoever said nothing in this time is known by the list of nodes only.
+LATEST_NS = 7 * 86_400 * NS
+
+
+class Reader:
+    """A store seen through a question: its window, its cluster, its node."""
+
+    def __init__(self, store: Store, question: Question) -> None:
+        self._store = store
+        self.question = question
+        self.known = store.nodes()
+        self._check()
+
+    def _check(self) -> None:
+        """A node or cluster that was asked for must be known."""
+        clusters = sorted({node.cluster for node in self.known})
+        cluster, node = self.question.cluster, self.question.node
+        if cluster is not None and cluster not in clusters:
+            raise UserError(f"no cluster {cluster!r} is known", hint=_known("clusters", clusters))
+        names = sorted({n.node for n in self.known if cluster in (None, n.cluster)})
+        if node is not None and node not in names:
+            raise UserError(f"no node {node!r} is known", hint=_known("nodes", names))
+
+    def rows(
+        self,
+        measurement: str,
+        fields: Sequence[str],
+        *,
+        since_ns: int | None = None,
+        nodes: Sequence[str] | None = None,
+    ) -> Columns:
+        """The window's rows, or those since ``since_ns``; of ``nodes``, else of those asked for."""
+        window = self.question.window
+        return self._store.samples(
+            measurement,
+            fields,
+            window.since_ns if since_ns is None else since_ns,
+            window.until_ns,
+            nodes=self._nodes() if nodes is None else nodes,
+            cluster=self.question.cluster,
+        )
+
+    def latest(self, measurement: str, fields: Sequence[str]) -> Columns:
+        """The newest row of each series: by arrival for an answer about now, else by its own stamp."""
+        window = self.question.window
+        if not window.open:
+            return _newest(self.rows(measurement, fields))
+        return self._store.latest(
+            measurement,
+            fields,
+            received_since_ns=min(window.since_ns, window.as_of_ns - LATEST_NS),
+            nodes=self._nodes(),
+            cluster=self.question.cluster,
+        )
+
+    def seen_ns(self) -> dict[tuple[str, ...], int]:
+        """When anything last arrived from each (cluster, node) that was asked for."""
+        cluster, node = self.question.cluster, self.question.node
+        return {
+            (each.cluster, each.node): each.last_received_ns
+            for each in self.known
+            if cluster in (None, each.cluster) and node in (None, each.node)
+        }
+
+    def _nodes(self) -> Sequence[str] | None:
+        return None if self.question.node is None else [self.question.node]
+
+
+def _newest(columns: Columns) -> Columns:
+    """The last row of each series of rows in time order."""
+    rows = np.sort([series[-1] for _, series in groups(*columns.tags.values())]).astype(np.intp)
+    return Columns(
+        columns.measurement,
+        columns.time_ns[rows],
+        columns.received_ns[rows],
+        {name: values[rows] for name, values in columns.tags.items()},
+        {name: values[rows] for name, values in columns.fields.items()},
+    )
+
+
+def nothing(measurement: str, fields: Sequence[str]) -> Columns:
+    """No rows."""
+    tags = (*COMMON_TAGS, *MEASUREMENTS[measurement].tags)
+    times = np.zeros(0, dtype=np.int64)
+    return Columns(
+        measurement,
+        times,
+        times,
+        {tag: np.zeros(0, dtype=np.object_) for tag in tags},
+        {name: np.zeros(0) for name in fields},
+    )
+
+
+def _known(what: str, names: Sequence[str]) -> str:
+    return f"known {what}: {', '.join(names[:20])}" if names else f"no {what} have reported yet"
