@@ -143,6 +143,11 @@ def decode_request(data: Data, key: Key | None) -> Request:
     return Request(sequence, timestamp, error_estimate, ssid, sender_id, extensions)
 
 
+def authenticator_of(data: Data) -> bytes:
+    """The HMAC of an authenticated packet's base: no two requests have the same."""
+    return bytes(data[_SIGNED_BYTES:AUTHENTICATED_BASE_BYTES])
+
+
 def encode_reply(
     data: Data,
     request: Request,
