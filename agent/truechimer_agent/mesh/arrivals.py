@@ -1,8 +1,9 @@
 """When a packet arrived, in S: no later than this, from the kernel's stamp where it can be trusted, sans-IO.
 
 The kernel stamps in W, which is being steered. Between two readings of all clocks W − MONOTONIC changes by a
-step alone; without one, so much of W took at least 1 / ``FASTEST_W`` of it in S. The reading right after the
-packet was taken from the socket is so near to the stamp that this costs a tenth of a wake-up.
+step alone; without one, W ran no faster than ``FASTEST_PERCENT``. And what W gained on RAW after the stamp is
+no more than what it gained between the readings. Not seen are steps that undo each other within a fraction of
+a second, or the same of slews at over 0.5 %: no time daemon does that.
 """
 
 from __future__ import annotations
@@ -48,4 +49,6 @@ class Arrivals:
         since_ns = now.wall_ns - wall_ns
         if since_ns < -unseen_ns or wall_ns < before.wall_ns - unseen_ns:
             return user_ns
-        return min(user_ns, user_ns + unseen_ns - since_ns * 100 // FASTEST_PERCENT)
+        gained_ns = (now.wall_ns - now.raw_ns) - (before.wall_ns - before.raw_ns)
+        most_ns = since_ns - since_ns * 100 // FASTEST_PERCENT
+        return min(user_ns, user_ns - since_ns + min(max(0, gained_ns), most_ns) + unseen_ns)

@@ -17,7 +17,8 @@ from truechimer_agent.stamp.packet import (
     Request,
     authenticator_of,
     decode_request,
-    encode_reply,
+    finish_reply,
+    prepare_reply,
 )
 from truechimer_agent.stamp.replay import Memory, Window
 from truechimer_agent.stamp.sources import Allowance, Sources
@@ -117,19 +118,21 @@ class Reflector:
         self.sources.unanswered(network, now_ns)
         return None
 
-    def reply(
-        self, data: Data, accepted: Accepted, received_ns: int, transmitted_ns: int, ttl: int, epoch: int
-    ) -> bytearray:
-        """The reply to the packet that was accepted: T2 is rounded up, T3 down."""
-        return encode_reply(
+    def prepare(self, data: Data, accepted: Accepted, received_ns: int, ttl: int, epoch: int) -> bytearray:
+        """The reply to the packet that was accepted, but for T3; T2 is rounded up."""
+        return prepare_reply(
             data,
             accepted.request,
-            (stamp_up(received_ns), stamp_down(transmitted_ns)),
             accepted.sequence,
+            stamp_up(received_ns),
             ttl,
             Identity(epoch & 0xFFFF_FFFF, self._instance, self._node_id),
             self._key,
         )
+
+    def finish(self, reply: bytearray, transmitted_ns: int) -> None:
+        """Put T3 into a prepared reply, rounded down."""
+        finish_reply(reply, stamp_down(transmitted_ns), self._key)
 
     def _admit(
         self, request: Request, data: Data, network: bytes, address: tuple[str, int], now_ns: int
