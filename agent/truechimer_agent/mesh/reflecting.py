@@ -6,8 +6,8 @@ import threading
 from typing import TYPE_CHECKING, Protocol
 
 from truechimer.readings import NS
-from truechimer_agent.mesh.arrivals import Arrivals
 from truechimer_agent.mesh.floodfilter import MOST_BLOCKED
+from truechimer_agent.packettimes.arrivals import Arrivals
 from truechimer_agent.stamp.sources import network_of
 
 if TYPE_CHECKING:

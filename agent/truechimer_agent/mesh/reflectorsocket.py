@@ -9,13 +9,14 @@ import struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from truechimer_agent.mesh import floodfilter
+from truechimer_agent.packettimes.kernelstamps import SO_TIMESTAMPNS
 from truechimer_agent.stamp.packet import LEAST_REQUEST_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-SO_TIMESTAMPNS = 35
-"""asm-generic/socket.h; SCM_TIMESTAMPNS has the same number."""
+    from truechimer_agent.resolving import Sockaddr
+
 _IP, _IPV6 = socket.IPPROTO_IP, socket.IPPROTO_IPV6
 _TOS, _TTL, _INFO, _RECEIVE_TTL, _RECEIVE_TOS = 1, 2, 8, 12, 13
 """linux/in.h."""
@@ -39,7 +40,7 @@ MOST_BYTES = 9000 - 28
 RECEIVE_BUFFER_BYTES = 128 << 10
 """Holds a burst of all of a mesh; some hundred small packets of a flood are through in a few ms."""
 
-Sockaddr = tuple[str, int] | tuple[str, int, int, int]
+Address = tuple[str, int] | tuple[str, int, int, int]
 Control = tuple[int, int, bytes]
 
 
@@ -51,7 +52,7 @@ class Arrival(NamedTuple):
     """
 
     length: int
-    address: Sockaddr
+    address: Address
     wall_ns: int | None
     ttl: int
     control: list[Control]
