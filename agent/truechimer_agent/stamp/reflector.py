@@ -143,8 +143,10 @@ class Reflector:
         authenticator = None if self._key is None else authenticator_of(data)
         begins = False
         is_new = authenticator is None or authenticator not in self._memory
-        if is_new and session is not None and not session.window.is_new(request.sequence):
-            is_new = begins = session.window.is_later(request.timestamp)
+        if is_new and session is not None:
+            window = session.window
+            if not window.is_new(request.sequence, request.timestamp):
+                is_new = begins = window.is_later(request.timestamp)
         if not is_new:
             self.totals.replayed += 1
             if session is not None:
@@ -162,7 +164,7 @@ class Reflector:
         else:
             self._sessions.move_to_end(name)
         if begins:
-            session.window = Window()
+            session.window = Window(session.window)
             session.seen = 0
         session.window.add(request.sequence, request.timestamp)
         session.requests += 1
