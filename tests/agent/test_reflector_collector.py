@@ -126,7 +126,7 @@ async def test_with_a_key_strangers_are_told_by_address_and_bounded(key_file):
     async with reflections(replace(CONFIG, key_file=key_file)) as collector:
         for number in range(MOST_STRANGERS + 5):
             with Peer(collector, source=f"127.0.1.{number}") as peer:
-                data = request(0, sender=f"stranger {number}", key=Key(SECRET))
+                data = request(0, sender=f"stranger {number}", key=Key(SECRET), sent_ns=number)
                 assert decode_reply(peer.ask(data), Key(SECRET)).identity.node_id == node_id("prod", "a")
         names = [name for name, _ in (await told(collector))[1]]
     assert len(names) == MOST_STRANGERS

@@ -180,7 +180,7 @@ def test_a_plain_authenticated_packet_cannot_be_replayed_from_elsewhere():
 
 
 def test_one_packets_extensions_behind_anothers_base_are_a_replay():
-    """Their HMACs share the number alone (RFC 8972 section 4.8): A's base and B's name would be B's packet."""
+    """Their HMACs share but the number (RFC 8972 section 4.8): A's base and B's name would be B's packet."""
     talk = Talk(KEY)
     ours, theirs = talk.request(0), talk.request(0, sender=B, sent_ns=T0 + 5)
     assert talk.send(ours).sequence == 0
