@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from truechimer.config.model import ClockBoundConfig
+from truechimer.config.model import ClockBoundConfig, MeshConfig
 from truechimer_agent.bounds.estimator import Estimator
 from truechimer_agent.collectors.bound import Bounds
 from truechimer_agent.collectors.clockbound import ClockBound
@@ -14,6 +14,7 @@ from truechimer_agent.collectors.icmp import Icmp
 from truechimer_agent.collectors.kernel import Kernel
 from truechimer_agent.collectors.ntp import Ntp
 from truechimer_agent.collectors.pressure import Pressure
+from truechimer_agent.collectors.reflector import Reflections
 from truechimer_agent.collectors.stalls import Stalls
 from truechimer_agent.collectors.tcp import Tcp
 from truechimer_agent.collectors.vmrestore import VmRestore, is_told
@@ -78,6 +79,9 @@ COLLECTORS: Mapping[str, Callable[[Parts], Collector]] = {
     "pressure": Pressure,
     "tcp": lambda parts: Tcp(parts, parts.config.probe, parts.stall_log),
     "icmp": lambda parts: Icmp(parts, parts.config.probe, parts.stall_log),
+    "reflector": lambda parts: Reflections(
+        parts.clock, parts.config.mesh or MeshConfig(), parts.config.cluster, parts.config.node
+    ),
 }
 
 
@@ -110,4 +114,6 @@ def collectors_of(parts: Parts) -> dict[str, Collector]:
         idle.add("vmrestore")
     if parts.config.clockbound is None:
         idle.add("clockbound")
+    if parts.config.mesh is None:
+        idle.add("reflector")
     return {name: make(parts) for name, make in COLLECTORS.items() if name not in idle}
