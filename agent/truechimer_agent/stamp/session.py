@@ -90,6 +90,11 @@ class Session:
         """The probe whose number was given last has not left this host: there was none."""
         self._kept.probes.pop()
 
+    def sent_ns(self, sequence: int) -> int | None:
+        """When this probe was sent, None when it is not known."""
+        probe = self._find(sequence)
+        return None if probe is None else probe.sent_ns
+
     def fail(self, sequence: int) -> bool:
         """Somebody said that this probe got nowhere. Whether it was in flight."""
         probe = self._find(sequence)
