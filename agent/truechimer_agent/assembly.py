@@ -12,6 +12,7 @@ from truechimer_agent.collectors.clockbound import ClockBound
 from truechimer_agent.collectors.daemon import Daemons, daemons_of
 from truechimer_agent.collectors.icmp import Icmp
 from truechimer_agent.collectors.kernel import Kernel
+from truechimer_agent.collectors.mesh import Mesh
 from truechimer_agent.collectors.ntp import Ntp
 from truechimer_agent.collectors.pressure import Pressure
 from truechimer_agent.collectors.reflector import Reflections
@@ -79,6 +80,7 @@ COLLECTORS: Mapping[str, Callable[[Parts], Collector]] = {
     "pressure": Pressure,
     "tcp": lambda parts: Tcp(parts, parts.config.probe, parts.stall_log),
     "icmp": lambda parts: Icmp(parts, parts.config.probe, parts.stall_log),
+    "mesh": lambda parts: Mesh(parts, parts.config, parts.config.mesh or MeshConfig(), parts.stall_log),
     "reflector": lambda parts: Reflections(
         parts.clock, parts.config.mesh or MeshConfig(), parts.config.cluster, parts.config.node
     ),
@@ -114,6 +116,9 @@ def collectors_of(parts: Parts) -> dict[str, Collector]:
         idle.add("vmrestore")
     if parts.config.clockbound is None:
         idle.add("clockbound")
-    if parts.config.mesh is None:
+    mesh = parts.config.mesh
+    if mesh is None:
         idle.add("reflector")
+    if mesh is None or not (mesh.peers or mesh.peers_file):
+        idle.add("mesh")
     return {name: make(parts) for name, make in COLLECTORS.items() if name not in idle}
