@@ -432,7 +432,7 @@ def test_tables_of_round_trips_fit_a_hundred_columns(capsys):
     drawn = screen.export_text()
     assert "…" not in drawn
     assert len([line for line in drawn.splitlines() if "db-1.prod" in line]) == 3
-    assert len(drawn.splitlines()) == 12
+    assert len(drawn.splitlines()) == 14
 
 
 def test_without_directions_no_table_of_them_is_drawn(analyzer, capsys):
