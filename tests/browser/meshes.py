@@ -87,8 +87,16 @@ def cluster_skew(bounds_s: dict[str, tuple[float, float] | None], **changes: Any
         "worst_pair": list(worst) if worst and whole else None,
         "commit_wait_s": epsilon,
         "lww_gap_s": epsilon,
-        "pairs": pairs,
-        "inconsistent": None,
+        "why_unproven": None if whole else "nothing connects them: neither exchanges nor bounds of UTC",
+        "pairs": [pair for pair in pairs if pair["lower_s"] is not None],
+        "unproven": [
+            {"a": pair["a"], "b": pair["b"], "missing": "nothing connects them"}
+            for pair in pairs
+            if pair["lower_s"] is None
+        ],
+        "nodes": [{"node": name} for name in names],
+        "left_out": [],
+        "inconsistent": {"certain": [], "one_of": [], "suspects": [], "cycle": [], "excess_s": None},
         "max_offset": {"configured_s": 0.5, "judgement": "proven_within" if whole else "unproven"},
         **changes,
     }

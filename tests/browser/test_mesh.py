@@ -75,7 +75,7 @@ def test_an_epsilon_that_is_not_proven_is_no_number(serve, page: Page) -> None:
     expect(page.locator("#because")).not_to_contain_text("ε")
     expect(page.locator("#mesh-legend")).to_contain_text("not bounded")
     page.locator("#mesh [role=grid]").focus()
-    expect(cell(page)).to_have_text("db-2 − db-1: not bounded")
+    expect(cell(page)).to_have_text("db-2 − db-1: not bounded (nothing connects them)")
 
 
 @pytest.mark.parametrize(
@@ -89,13 +89,40 @@ def test_an_epsilon_that_is_not_proven_is_no_number(serve, page: Page) -> None:
             {"certain": [], "one_of": ["db-1", "db-2"], "cycle": ["db-1", "db-2"], "excess_s": 0.003},
             "One of db-1, db-2 is wrong; which one is not proven.",
         ),
+        (
+            {"suspects": ["db-4"], "cycle": ["db-1", "db-4"], "excess_s": 0.003, "more_than_k": True},
+            "Suspected, not proven: db-4. More nodes are wrong than were allowed for.",
+        ),
     ],
-    ids=["certain", "one of"],
+    ids=["certain", "one of", "suspects"],
 )
 def test_who_lies_is_said_as_far_as_it_is_proven(serve, page: Page, found, words) -> None:
     shown(page, serve(meshes.mesh(inconsistent=found)))
     expect(page.locator("#mesh .liars")).to_contain_text(words)
     expect(page.locator("#because")).to_contain_text("The mesh of prod contradicts itself")
+
+
+def test_a_contradiction_leaves_what_holds_whoever_lied(serve, page: Page) -> None:
+    """Without an ε, cells show the bounds that hold after any one node's removal."""
+    fleet = meshes.mesh(3)
+    answer = fleet.documents["skew"]["clusters"][0]
+    answer |= {"epsilon_s": None, "why_unproven": "the evidence contradicts itself"}
+    answer["left_out"] = [{"node": "db-9", "why": "silent", "missing": "it is silent"}]
+    for pair in answer["pairs"]:
+        pair |= {"lower_s": None, "upper_s": None}
+    shown(page, serve(fleet))
+    expect(page.locator(".epsilon-main")).to_contain_text("not proventhe evidence contradicts itself")
+    expect(page.locator(".left-out")).to_have_attribute("title", "it is silent")
+    page.locator("#mesh [role=grid]").focus()
+    expect(cell(page)).to_contain_text("db-2 − db-1: with any one node lying between −")
+
+
+def test_a_cluster_of_one_has_no_mesh(serve, page: Page) -> None:
+    fleet = fleets.one_host()
+    fleet.documents["skew"] = fleets.skew(meshes.cluster_skew({"web-1": (-1e-3, 1e-3)}))
+    page.goto(serve(fleet).url)
+    expect(page.locator("#delays-chart canvas")).to_be_visible()
+    expect(page.locator("#mesh")).to_be_hidden()
 
 
 def test_the_switch_changes_the_map_and_the_address_carries_it(serve, page: Page) -> None:
@@ -358,4 +385,4 @@ def test_every_pair_is_in_the_csv_file(serve, page: Page) -> None:
     forward = lines[1].split(",")
     back = next(line.split(",") for line in lines if line.startswith("prod,db-2,db-1,"))
     assert [float(value) for value in back[3:5]] == [-float(forward[4]), -float(forward[3])]
-    expect(page.locator("#mesh-links a").first).to_have_attribute("href", "api/v1/skew?since=1h")
+    expect(page.locator("#mesh-links a").first).to_have_attribute("href", "api/v1/skew?since=1h&pairs=19900")

@@ -157,7 +157,7 @@ function table(paths, alone, chosenKey) {
   const refusing = paths.some((path) => path.refused !== null && path.refused > 0);
   const directions = ways(paths);
   const headings = [alone ? null : "Node", "Peer", "Replies", "Lost", ...directions.map(([name]) => name), refusing ? "Refused" : null, ...COLUMNS.map(([name]) => name)];
-  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Table of round trips by path", "data-scroll": "delays", "data-key": "delays scroll" },
+  return h("div", { class: "scroll tall", tabindex: "0", role: "region", "aria-label": "Table of round trips by path", "data-scroll": "delays", "data-key": "delays scroll" },
     h("table", { class: "compact" },
       h("thead", {}, h("tr", {}, headings.map((name, i) => name && h("th", { scope: "col", class: i > 1 ? "right" : null }, name)))),
       h("tbody", {}, paths.map((path) => h("tr", { class: path.key === chosenKey ? "selected" : null },
@@ -180,6 +180,7 @@ export function chosenPath(every, shown, key) {
 /** Draw the section for these paths; `alone` when all are of one node. */
 export function drawDelays(paths, alone, chosenKey) {
   drawChart(paths, alone);
+  byId("delays").toggleAttribute("data-wide", ways(paths).length > 0);
   redraw(byId("delays-table"), paths.length === 0 ? null : table(paths, alone, chosenKey));
 }
 

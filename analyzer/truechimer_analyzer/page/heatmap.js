@@ -26,7 +26,10 @@ function shades() {
   };
 }
 
-/** A logarithmic scale over the positive ones of these values: {least, greatest, place(value) → 0…1}; null without any. */
+/**
+ * A logarithmic scale over the positive ones of these values: {least, greatest, place(value) → 0…1}, a decade
+ * at least, so that figures that are alike look alike; null without any.
+ */
 export function logScale(values) {
   let least = Infinity;
   let greatest = 0;
@@ -36,8 +39,10 @@ export function logScale(values) {
     greatest = Math.max(greatest, value);
   }
   if (greatest === 0) return null;
+  const spread = Math.max(1, Math.sqrt((10 * least) / greatest));
+  [least, greatest] = [least / spread, greatest * spread];
   const width = Math.log(greatest / least);
-  return { least, greatest, place: (value) => (value <= least ? 0 : width === 0 ? 0 : Math.log(value / least) / width) };
+  return { least, greatest, place: (value) => Math.max(0, Math.log(value / least) / width) };
 }
 
 /** The scale's colours as a picture between the words for its ends. */
@@ -151,7 +156,11 @@ export class Heatmap {
     }
     this.labels();
     if (chosen) this.outline(...chosen, ink("accent"), 2);
-    if (this.at) this.outline(...this.at, ink("ink"), document.activeElement === this.grid ? 2.5 : 1.2);
+    if (this.at) {
+      // Two lines, so that one of them differs from the cell.
+      this.outline(...this.at, ink("surface"), 5);
+      this.outline(...this.at, ink("ink"), document.activeElement === this.grid ? 2.5 : 1.2);
+    }
   }
 
   /** Nothing known: a line across, so that it is no colour of the scale. */

@@ -9,7 +9,7 @@ import { chosenPath, delayRows, drawDelays, forgetDelays, pathName, readDelays }
 import { drawFleet, fleetRows } from "./fleet.js";
 import { drawHeadline } from "./headline.js";
 import { drawHours, forgetHours, readHours } from "./hours.js";
-import { drawMesh, forgetMesh, hasMesh, meshOf, meshRows } from "./mesh.js";
+import { MOST_PAIRS, drawMesh, forgetMesh, hasMesh, meshOf, meshRows } from "./mesh.js";
 import { drawOffset, drawRate, forgetNode } from "./node.js";
 import { drawPauses, forgetPauses, pauseRows, readPauses, worstPause } from "./pauses.js";
 import { drawServers } from "./servers.js";
@@ -106,7 +106,7 @@ async function refresh() {
 }
 
 function detail(name, since) {
-  return { rtt: { since, histogram: "true" }, skew: { since }, pauses: { since }, timeouts: { since } }[name];
+  return { rtt: { since, histogram: "true" }, skew: { since, pairs: MOST_PAIRS }, pauses: { since }, timeouts: { since } }[name];
 }
 
 /** The path shown by the hour: the one that the view names, else the first of the delays that are shown. */

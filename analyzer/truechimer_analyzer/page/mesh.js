@@ -7,7 +7,10 @@ import { JUDGEMENTS } from "./palette.js";
 import { judged, most, pairKey } from "./skew.js";
 import { change } from "./view.js";
 
-const MOST_NODES = 300;
+/** So many nodes a side, and so many pairs of them, at most. */
+const MOST_NODES = 200;
+export const MOST_PAIRS = (MOST_NODES * (MOST_NODES - 1)) / 2;
+const LEAST_LOSS = 0.25;
 /** What a heatmap may show: names of the switch, of the scale, and of what is missing. */
 export const MAPS = {
   skew: { name: "Skew bound", says: "the most by which two wall clocks can differ", lacks: "No two clocks of this cluster are bounded against each other yet." },
@@ -62,16 +65,21 @@ function liars(k) {
 
 function skewCell(mesh, a, b) {
   const pair = mesh.skew?.pairs.get(pairKey(a, b));
-  const value = most(pair?.plain ?? null);
-  const judgement = judged(pair?.plain ?? null, mesh.limit_s);
+  // What contradicts itself proves nothing as a whole: what holds whoever lied then remains.
+  const bounds = pair?.plain ?? pair?.k ?? null;
+  const value = most(bounds);
+  const judgement = judged(bounds, mesh.limit_s);
   return { value, mark: value === null || mesh.limit_s === null ? "" : { proven_within: "", unproven: "?", proven_beyond: "✕" }[judgement] };
 }
 
 function saySkew(mesh, a, b) {
   const pair = mesh.skew?.pairs.get(pairKey(a, b));
-  if (pair === undefined || pair.plain === null) return `${b} − ${a}: not bounded`;
-  const judgement = mesh.limit_s === null ? "" : ` ${against(judged(pair.plain, mesh.limit_s), mesh.limit_s)}.`;
-  return `${b} − ${a}: ${interval(pair.plain)}; ${liars(mesh.skew.k)} ${interval(pair.k)}.${judgement}`;
+  const bounds = pair?.plain ?? pair?.k ?? null;
+  const why = mesh.skew?.missing.get(pairKey(a, b)) ?? "";
+  if (bounds === null) return `${b} − ${a}: not bounded${why && ` (${why})`}`;
+  const judgement = mesh.limit_s === null ? "" : `; ${against(judged(bounds, mesh.limit_s), mesh.limit_s)}`;
+  const plain = pair.plain === null ? "" : `${interval(pair.plain)}; `;
+  return `${b} − ${a}: ${plain}${liars(mesh.skew.k)} ${interval(pair.k)}${judgement}.`;
 }
 
 function sayDelay(path, field) {
@@ -128,10 +136,16 @@ function legend(mesh, kind, scale, format, cells) {
   const loss = kind in WAYS;
   redraw(byId("mesh-legend"),
     scale && scaleLegend(format(scale.least), format(scale.greatest)),
-    loss && cells.some((cell) => cell.value === 0) && h("li", {}, "lightest of the scale: none seen"),
+    loss && cells.some((cell) => cell.value === 0) && h("li", {}, "lowest of the scale: none seen"),
     marks.has("✕") && h("li", {}, h("b", {}, "✕"), ` ${against("proven_beyond", mesh.limit_s)}`),
     marks.has("?") && h("li", {}, h("b", {}, "?"), loss ? " the direction of some losses is not known yet" : ` ${against("unproven", mesh.limit_s)}`),
     cells.some((cell) => cell.value === null) && h("li", {}, h("span", { class: "struck", "aria-hidden": "true" }), kind === "skew" ? "not bounded" : "nothing measured"));
+}
+
+/** Where a value lies between the scale's colours; none lost is a colour of its own. */
+function share(kind, scale, value) {
+  if (value === 0 || scale === null) return 0;
+  return kind in WAYS ? LEAST_LOSS + (1 - LEAST_LOSS) * scale.place(value) : scale.place(value);
 }
 
 function drawMap(mesh, view) {
@@ -158,7 +172,7 @@ function drawMap(mesh, view) {
     names,
     cell: (i, j) => {
       const { value, mark } = valueOf(mesh, kind, names[i], names[j]);
-      return { share: value === null ? null : value === 0 || scale === null ? 0 : scale.place(value), mark };
+      return { share: value === null ? null : share(kind, scale, value), mark };
     },
     say: (i, j) => say(mesh, kind, names[i], names[j]),
     describe: `${MAPS[kind].name}: ${names.length} by ${names.length} nodes of ${mesh.cluster || "the cluster"}, ${MAPS[kind].says}; the worst ${format(worst.value)}`,
@@ -187,7 +201,9 @@ function drawSwitch(kind) {
 function accusation(found) {
   const said = [
     found.certain.length > 0 ? `Proven wrong: ${found.certain.join(", ")}.` : "",
-    ...found.oneOf.map((group) => (group.length === 1 ? `Suspected: ${group[0]}.` : `One of ${group.join(", ")} is wrong; which one is not proven.`)),
+    found.oneOf.length > 0 ? `One of ${found.oneOf.join(", ")} is wrong; which one is not proven.` : "",
+    found.suspects.length > 0 && found.certain.length + found.oneOf.length === 0 ? `Suspected, not proven: ${found.suspects.join(", ")}.` : "",
+    found.moreThanK ? "More nodes are wrong than were allowed for." : "",
   ].filter(Boolean);
   if (said.length === 0) said.push("Which of them is wrong is not proven.");
   const cycle = found.cycle.length > 0 ? ` ${[...found.cycle, found.cycle[0]].join(" → ")}${found.excess_s === null ? "" : ` by ${duration(Math.abs(found.excess_s))}`}.` : "";
@@ -206,13 +222,14 @@ function epsilon(skew, several) {
     h("p", { class: "epsilon-main" },
       h("span", { class: "epsilon-name" }, `ε${several || skew.name ? ` of ${skew.name || "the cluster"}` : ""}`),
       h("span", { class: "epsilon-figure" }, skew.epsilon_s === null ? "not proven" : duration(skew.epsilon_s)),
-      h("span", { class: "muted" }, skew.epsilon_s === null ? "some clocks are not bounded against each other" : "no two wall clocks differ by more, if all that was measured is true")),
+      h("span", { class: "muted" }, skew.epsilon_s === null ? (skew.why || "some clocks are not bounded against each other") : "no two wall clocks differ by more, if all that was measured is true")),
     h("dl", { class: "facts" },
-      fact(`ε${sub(k)}`, [skew.epsilonK_s === null ? "not proven" : duration(skew.epsilonK_s), h("span", { class: "muted" }, ` ${liars(k)} (k = ${count(k)})`)], "the worst over every removal of up to k nodes"),
+      fact(`ε${sub(k)}`, [skew.epsilonK_s === null ? "not proven" : duration(skew.epsilonK_s), h("span", { class: "muted" }, ` ${liars(k)} (k = ${count(k)})`)], skew.whyK || "the worst over every removal of up to k nodes"),
       fact("Commit wait", duration(skew.commitWait_s), "wait so long before a commit is told, and no other node's clock is behind its time stamp"),
       fact("Last write wins", skew.lwwGap_s === null ? "–" : `safe beyond ${duration(skew.lwwGap_s)}`, "of two writes closer together than this, the later may be dropped"),
       skew.worst && fact("Worst pair", skew.worst.join(" – ")),
-      limit && fact("Configured maximum", limit)),
+      limit && fact("Configured maximum", limit),
+      skew.leftOut.length > 0 && fact("Left out", skew.leftOut.map((one) => h("span", { class: "left-out", title: one.why }, one.node)))),
     skew.inconsistent && accusation(skew.inconsistent));
 }
 
@@ -222,7 +239,7 @@ function sub(k) {
 
 /** Draw the section. `clusters` are of `readSkew`; `lacking` says why there are none ("" when there are). */
 export function drawMesh(mesh, clusters, view, lacking) {
-  const ordered = [...clusters].sort((a, b) => (b.name === mesh.cluster) - (a.name === mesh.cluster));
+  const ordered = clusters.filter((each) => each.nodes.length > 1).sort((a, b) => (b.name === mesh.cluster) - (a.name === mesh.cluster));
   redraw(byId("mesh-answer"), ...ordered.map((each) => epsilon(each, clusters.length > 1)),
     lacking !== "" && h("p", { class: "muted lacking" }, lacking));
   drawSwitch(view.mesh);
@@ -231,7 +248,7 @@ export function drawMesh(mesh, clusters, view, lacking) {
 
 /** Whether there is anything between nodes to show. */
 export function hasMesh(mesh, clusters) {
-  return clusters.length > 0 || mesh.names.length > 0;
+  return clusters.some((each) => each.nodes.length > 1) || mesh.routes.size > 0;
 }
 
 /** Rows for a CSV file: every pair of the cluster, in the documents' units; blank where nothing is known. */

@@ -30,16 +30,15 @@ function pairsOf(items) {
   return pairs;
 }
 
-/** Names of an array that holds names or arrays of names: a list of groups. */
-function groups(value) {
-  if (!Array.isArray(value) || value.length === 0) return [];
-  return value.some(Array.isArray) ? value.map((group) => names(group, "node")).filter((group) => group.length > 0) : [names(value, "node")];
-}
-
 function contradiction(item) {
   const given = object(item);
-  const found = { certain: names(given.certain, "node"), oneOf: groups(given.one_of), cycle: names(given.cycle, "node"), excess_s: number(given.excess_s) };
-  return found.certain.length + found.oneOf.flat().length + found.cycle.length > 0 ? found : null;
+  const found = { certain: names(given.certain, "node"), oneOf: names(given.one_of, "node"), suspects: names(given.suspects, "node"), moreThanK: given.more_than_k === true, cycle: names(given.cycle, "node"), excess_s: number(given.excess_s) };
+  return found.certain.length + found.oneOf.length + found.cycle.length > 0 ? found : null;
+}
+
+function membersOf(item) {
+  const named = [...list(item.nodes), ...list(item.left_out)].map((one) => text(one.node));
+  return [...new Set([...named, ...[...list(item.pairs), ...list(item.unproven)].flatMap((pair) => [text(pair.a), text(pair.b)])])];
 }
 
 function cluster(item) {
@@ -54,8 +53,12 @@ function cluster(item) {
     worst: worst.length === 2 ? worst : null,
     commitWait_s: number(item.commit_wait_s),
     lwwGap_s: number(item.lww_gap_s),
+    why: text(item.why_unproven, ""),
+    whyK: text(item.why_k_unproven, ""),
     pairs: pairsOf(list(item.pairs)),
-    nodes: [...new Set(list(item.pairs).flatMap((pair) => [text(pair.a), text(pair.b)]))],
+    missing: new Map(list(item.unproven).flatMap((pair) => [[pairKey(pair.a, pair.b), text(pair.missing, "")], [pairKey(pair.b, pair.a), text(pair.missing, "")]])),
+    nodes: membersOf(item),
+    leftOut: list(item.left_out).map((one) => ({ node: text(one.node), why: text(one.missing, text(one.why, "")) })),
     inconsistent: contradiction(item.inconsistent),
     limit_s: number(limit.configured_s),
     judgement: typeof limit.judgement === "string" && Object.hasOwn(JUDGEMENTS, limit.judgement) ? limit.judgement : null,
