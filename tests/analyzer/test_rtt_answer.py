@@ -73,6 +73,7 @@ def test_a_percentile_is_an_observed_value_that_so_many_do_not_exceed(values: li
         if value is not None:
             assert value in values
             assert np.count_nonzero(ordered <= value) >= share * len(values) - 1e-6
+    assert percentiles(np.array(values), ordered=False) == found
 
 
 @given(st.lists(st.floats(0.0001, 10), min_size=1, max_size=500))

@@ -96,10 +96,12 @@ def by_path(columns: Columns) -> Iterator[tuple[Key, NDArray[np.intp]]]:
 
 def by_class(dscp: NDArray[np.float64], rows: NDArray[np.intp]) -> Iterator[tuple[int, NDArray[np.intp]]]:
     """The rows of each DSCP class; absent is 0."""
-    codes = np.nan_to_num(dscp[rows])
-    if not codes.any():
+    codes = dscp[rows]
+    given = codes > 0
+    if not given.any():
         yield 0, rows
         return
+    codes = np.where(given, codes, 0)
     for code in np.unique(codes):
         yield int(code), rows[codes == code]
 

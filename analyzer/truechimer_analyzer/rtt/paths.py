@@ -63,11 +63,13 @@ def _figures(probes: Columns, rows: NDArray[np.intp], *, histogram: bool) -> dic
     codes, rtt_s = probes.fields["outcome"][rows], probes.fields["rtt_seconds"][rows]
     times = probes.time_ns[rows]
     replies = _replies(codes, rtt_s)
-    outcomes = {o.name.lower(): int(np.count_nonzero(codes == o)) for o in _COUNTED}
+    known = codes[(codes >= 0) & (codes <= max(ProbeOutcome))].astype(np.int8)
+    found = np.bincount(known, minlength=max(ProbeOutcome) + 1)
+    outcomes = {o.name.lower(): int(found[o]) for o in _COUNTED}
     operations = len(replies) + outcomes["lost"]
     residence = probes.fields["reflector_seconds"][rows]
-    inside = np.sort(residence[np.isfinite(residence)])
-    found = percentiles(inside)
+    inside = residence[np.isfinite(residence)]
+    within = percentiles(inside, ordered=False)
     figures: dict[str, object] = {
         "count": len(rows),
         "replies": len(replies),
@@ -78,9 +80,9 @@ def _figures(probes: Columns, rows: NDArray[np.intp], *, histogram: bool) -> dic
         "min_s": number(replies[0]) if len(replies) else None,
         **percentiles(replies),
         "max_s": number(replies[-1]) if len(replies) else None,
-        "reflector_p50_s": found["p50_s"],
-        "reflector_p99_s": found["p99_s"],
-        "reflector_max_s": number(inside[-1]) if len(inside) else None,
+        "reflector_p50_s": within["p50_s"],
+        "reflector_p99_s": within["p99_s"],
+        "reflector_max_s": number(inside.max()) if len(inside) else None,
         "span_s": float(times.max() - times.min()) / NS,
     }
     if histogram:

@@ -18,12 +18,16 @@ PERCENTILES = (("p50_s", 0.5, 2), ("p90_s", 0.9, 10), ("p99_s", 0.99, 100), ("p9
 CURVE_POINTS = 60
 
 
-def percentiles(ordered: NDArray[np.float64]) -> dict[str, float | None]:
-    """The ``PERCENTILES`` of ascending values: observed ones, rounded up; None where too few support them."""
-    return {
-        name: float(ordered[_rank(quantile, len(ordered))]) if len(ordered) >= least else None
-        for name, quantile, least in PERCENTILES
-    }
+def percentiles(values: NDArray[np.float64], *, ordered: bool = True) -> dict[str, float | None]:
+    """The ``PERCENTILES``: observed values, rounded up; None where too few support them.
+
+    ``ordered`` says that the values ascend; without it they are put in order only as far as is needed.
+    """
+    count = len(values)
+    ranks = {name: _rank(quantile, count) for name, quantile, least in PERCENTILES if count >= least}
+    if not ordered and ranks:
+        values = np.partition(values, sorted(set(ranks.values())))
+    return {name: float(values[ranks[name]]) if name in ranks else None for name, _, _ in PERCENTILES}
 
 
 def curve(ordered: NDArray[np.float64]) -> list[dict[str, float]]:
