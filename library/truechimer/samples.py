@@ -379,9 +379,7 @@ MEASUREMENTS: Mapping[str, Measurement] = {
                 _int("lost_forward", "probes of which it became known that the peer never saw them"),
                 _int("lost_backward", "probes of which it became known that their reply was lost"),
                 _int("undetermined", "lost probes now of which no later reply tells the direction: a level"),
-                _int(
-                    "unknown", "lost probes of which the direction will never be known: the peer began anew"
-                ),
+                _int("unknown", "lost probes of which the direction will never be known: the peer began anew"),
                 _int("reordered", "replies out of order"),
                 _int("duplicated", "replies seen twice"),
                 _int("dscp", "the probes' DSCP class; absent: 0"),
