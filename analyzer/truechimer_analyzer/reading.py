@@ -12,7 +12,7 @@ from truechimer_analyzer.stores import Columns
 from truechimer_analyzer.window import NS, groups
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from truechimer_analyzer.stores import Store
     from truechimer_analyzer.window import Question
@@ -47,6 +47,7 @@ class Reader:
         *,
         since_ns: int | None = None,
         nodes: Sequence[str] | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> Columns:
         """The window's rows, or those since ``since_ns``; of ``nodes``, else of those asked for."""
         window = self.question.window
@@ -57,6 +58,7 @@ class Reader:
             window.until_ns,
             nodes=self._nodes() if nodes is None else nodes,
             cluster=self.question.cluster,
+            tags=tags,
         )
 
     def latest(self, measurement: str, fields: Sequence[str]) -> Columns:
