@@ -20,6 +20,7 @@ import numpy as np
 
 from truechimer_analyzer.skew.constraints import UTC
 from truechimer_analyzer.skew.cycles import negative_cycle
+from truechimer_analyzer.skew.relaxation import consistent
 
 if TYPE_CHECKING:
     from truechimer_analyzer.skew.constraints import Constraints
@@ -62,7 +63,8 @@ def find_liars(constraints: Constraints, k: int = 1) -> Liars:
     if not 0 <= k <= MOST_LIARS:
         raise ValueError(f"k must be 0 to {MOST_LIARS}, not {k}")
     cycle = negative_cycle(constraints)
-    found = sorted(_removals(constraints, k, cycle), key=lambda each: (len(each), sorted(each)))
+    removals = {frozenset[int]()} if cycle is None else _removals(constraints, k, cycle)
+    found = sorted(removals, key=lambda each: (len(each), sorted(each)))
     sets = [each for place, each in enumerate(found) if not any(other < each for other in found[:place])]
     certain = frozenset.intersection(*sets) if sets else frozenset()
     union = frozenset().union(*sets)
@@ -76,14 +78,17 @@ def find_liars(constraints: Constraints, k: int = 1) -> Liars:
     )
 
 
-def _removals(constraints: Constraints, k: int, cycle: Cycle | None) -> set[frozenset[int]]:
+def _removals(constraints: Constraints, k: int, cycle: Cycle) -> set[frozenset[int]]:
     """Every minimal removal set, and maybe others: each has a node of ``cycle``, and of what is left."""
-    if cycle is None:
-        return {frozenset()}
     found: set[frozenset[int]] = set()
     for node in sorted(set(cycle.nodes) - {UTC}) if k else ():
         left = constraints.without((node,))
-        found |= {each | {node} for each in _removals(left, k - 1, negative_cycle(left))}
+        if consistent(left):
+            found.add(frozenset({node}))
+        elif k > 1:
+            further = negative_cycle(left)
+            assert further is not None
+            found |= {each | {node} for each in _removals(left, k - 1, further)}
     return found
 
 
