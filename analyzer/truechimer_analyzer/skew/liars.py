@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 MOST_LIARS = 2
 """Finding a smallest removal set is NP-hard in general; up to two nodes it is looked up."""
+MOST_CYCLES = 50
+"""Enough to rank suspects by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +95,13 @@ def _removals(constraints: Constraints, k: int, cycle: Cycle) -> set[frozenset[i
 
 
 def ranked(constraints: Constraints) -> tuple[int, ...]:
-    """Nodes by the number of negative cycles they are in, of cycles that share no constraint.
+    """Nodes by the number of negative cycles they are in, of up to MOST_CYCLES that share no constraint.
 
     A guess, not a proof: whoever lies to many is in many of them, those he lied to in few. Equal ones by the
     sum of their cycles' excess.
     """
     cycles: list[Cycle] = []
-    while (cycle := negative_cycle(constraints)) is not None:
+    while len(cycles) < MOST_CYCLES and (cycle := negative_cycle(constraints)) is not None:
         cycles.append(cycle)
         constraints = constraints.select(~np.isin(constraints.index, cycle.constraints))
     against = {

@@ -20,6 +20,8 @@ class Graph:
     count: int
     edges: tuple[tuple[int, int, int], ...]
     walls: tuple[tuple[int, int] | None, ...]
+    true: tuple[int, ...]
+    """A y in milliseconds of which all constraints are true that nobody lied about."""
 
     @property
     def tail(self):
@@ -107,4 +109,4 @@ def graphs(draw: st.DrawFn, *, most: int = 6, lies: bool = True, unknown: bool =
     told = [(a, b, true[b] - true[a] + more) for a, b, more in edges if a != b or more < 0]
     if draw(st.booleans()):
         told += [(b, a, true[a] - true[b] + more) for a, b, more in edges if a != b and more >= 0]
-    return Graph(count, tuple(told), tuple(walls))
+    return Graph(count, tuple(told), tuple(walls), tuple(true))
