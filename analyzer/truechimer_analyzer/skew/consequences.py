@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from truechimer.samples import Judgement
 
 if TYPE_CHECKING:
-    from truechimer_analyzer.skew.epsilon import Epsilon
+    from truechimer_analyzer.skew.proven import Epsilon
 
 
 def commit_wait_s(epsilon_s: float) -> float:
@@ -26,11 +26,11 @@ def lww_gap_s(epsilon_s: float, resolution_s: float = 0.0) -> float:
 def judge_max_offset(epsilon: Epsilon, configured_s: float) -> Judgement:
     """Whether all clocks are proven to be at most ``configured_s`` apart.
 
-    Beyond: a pair is proven to be further apart. Within needs a bound for every pair of members.
+    Beyond: a pair is proven to be further apart. Within needs a bound of every pair of members: where two
+    contradict each other one of them lies, and nothing is proven of its clock.
     """
-    pairs = epsilon.pairs_upper_s
-    if pairs is not None and (-pairs[1:, 1:] > configured_s).any():
+    if epsilon.apart_s > configured_s:
         return Judgement.PROVEN_BEYOND
-    if not epsilon.contradicted and epsilon.epsilon_s is not None and epsilon.epsilon_s <= configured_s:
+    if epsilon.epsilon_s is not None and epsilon.epsilon_s <= configured_s and not epsilon.contradicted:
         return Judgement.PROVEN_WITHIN
     return Judgement.UNPROVEN

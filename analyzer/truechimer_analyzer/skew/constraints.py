@@ -96,6 +96,14 @@ class Constraints:
             self.quantum_s,
         )
 
+    def positions(self, tail: Indexes, head: Indexes) -> Indexes:
+        """Where the constraints from these tails to these heads stand; -1 where there is none."""
+        if not len(self.head):
+            return np.full(len(tail), -1, dtype=np.intp)
+        keys, wanted = self.head * self.count + self.tail, head * self.count + tail
+        found = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+        return np.where(keys[found] == wanted, found, -1)
+
     def seconds(self, quanta: Integers) -> Floats:
         """Quanta as seconds, rounded up."""
         floats = quanta.astype(np.float64)

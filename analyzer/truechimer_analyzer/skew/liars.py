@@ -20,6 +20,7 @@ import numpy as np
 
 from truechimer_analyzer.skew.constraints import UTC
 from truechimer_analyzer.skew.cycles import negative_cycle
+from truechimer_analyzer.skew.relaxation import consistent
 
 if TYPE_CHECKING:
     from truechimer_analyzer.skew.constraints import Constraints
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 MOST_LIARS = 2
 """Finding a smallest removal set is NP-hard in general; up to two nodes it is looked up."""
+MOST_CYCLES = 50
+"""Enough to rank suspects by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,8 @@ def find_liars(constraints: Constraints, k: int = 1) -> Liars:
     if not 0 <= k <= MOST_LIARS:
         raise ValueError(f"k must be 0 to {MOST_LIARS}, not {k}")
     cycle = negative_cycle(constraints)
-    found = sorted(_removals(constraints, k, cycle), key=lambda each: (len(each), sorted(each)))
+    removals = {frozenset[int]()} if cycle is None else _removals(constraints, k, cycle)
+    found = sorted(removals, key=lambda each: (len(each), sorted(each)))
     sets = [each for place, each in enumerate(found) if not any(other < each for other in found[:place])]
     certain = frozenset.intersection(*sets) if sets else frozenset()
     union = frozenset().union(*sets)
@@ -76,25 +80,28 @@ def find_liars(constraints: Constraints, k: int = 1) -> Liars:
     )
 
 
-def _removals(constraints: Constraints, k: int, cycle: Cycle | None) -> set[frozenset[int]]:
+def _removals(constraints: Constraints, k: int, cycle: Cycle) -> set[frozenset[int]]:
     """Every minimal removal set, and maybe others: each has a node of ``cycle``, and of what is left."""
-    if cycle is None:
-        return {frozenset()}
     found: set[frozenset[int]] = set()
     for node in sorted(set(cycle.nodes) - {UTC}) if k else ():
         left = constraints.without((node,))
-        found |= {each | {node} for each in _removals(left, k - 1, negative_cycle(left))}
+        if consistent(left):
+            found.add(frozenset({node}))
+        elif k > 1:
+            further = negative_cycle(left)
+            assert further is not None
+            found |= {each | {node} for each in _removals(left, k - 1, further)}
     return found
 
 
 def ranked(constraints: Constraints) -> tuple[int, ...]:
-    """Nodes by the number of negative cycles they are in, of cycles that share no constraint.
+    """Nodes by the number of negative cycles they are in, of up to MOST_CYCLES that share no constraint.
 
     A guess, not a proof: whoever lies to many is in many of them, those he lied to in few. Equal ones by the
     sum of their cycles' excess.
     """
     cycles: list[Cycle] = []
-    while (cycle := negative_cycle(constraints)) is not None:
+    while len(cycles) < MOST_CYCLES and (cycle := negative_cycle(constraints)) is not None:
         cycles.append(cycle)
         constraints = constraints.select(~np.isin(constraints.index, cycle.constraints))
     against = {

@@ -53,13 +53,11 @@ def reduced(constraints: Constraints) -> Reduced:
     return Reduced(constraints, potential, (-(-slack >> shift)).astype(np.float64), shift)
 
 
-def distances(graph: Reduced, root: int | None = None, *, reverse: bool = False) -> Floats:
-    """Sums of slacks along shortest paths from every node, or from one (to it where ``reverse``)."""
+def matrix(graph: Reduced, *, reverse: bool = False) -> csr_array[np.float64, tuple[int, int]]:
+    """The slacks as SciPy's graph, turned round where ``reverse``."""
     given = graph.constraints
     ends = (given.head, given.tail) if reverse else (given.tail, given.head)
-    matrix = csr_array((graph.slack, ends), shape=(given.count, given.count))
-    found: Floats = dijkstra(matrix, directed=True, indices=None if root is None else np.asarray(root))
-    return found
+    return csr_array((graph.slack, ends), shape=(given.count, given.count))
 
 
 def all_pairs(constraints: Constraints) -> Floats:
@@ -69,7 +67,7 @@ def all_pairs(constraints: Constraints) -> Floats:
     """
     graph = reduced(constraints)
     at = graph.potential
-    return graph.upper_s(distances(graph), at[:, None], at[None, :])
+    return graph.upper_s(dijkstra(matrix(graph), directed=True), at[:, None], at[None, :])
 
 
 def from_one(constraints: Constraints, root: int) -> tuple[Floats, Floats]:
@@ -79,6 +77,6 @@ def from_one(constraints: Constraints, root: int) -> tuple[Floats, Floats]:
     """
     graph = reduced(constraints)
     at = graph.potential
-    upper_s = graph.upper_s(distances(graph, root), at[root], at)
-    lower_s = -graph.upper_s(distances(graph, root, reverse=True), at, at[root])
-    return lower_s, upper_s
+    there = dijkstra(matrix(graph), directed=True, indices=np.asarray(root))
+    back = dijkstra(matrix(graph, reverse=True), directed=True, indices=np.asarray(root))
+    return -graph.upper_s(back, at, at[root]), graph.upper_s(there, at[root], at)

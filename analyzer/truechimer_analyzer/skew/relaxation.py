@@ -55,6 +55,11 @@ def relax(constraints: Constraints) -> tuple[Integers, Indexes | None]:
                 return potential, cycle
 
 
+def consistent(constraints: Constraints) -> bool:
+    """Whether all constraints can be true at once."""
+    return relax(constraints)[1] is None
+
+
 def _cycle_of_parents(constraints: Constraints, parent: NDArray[np.intp]) -> Indexes | None:
     """The positions of the constraints round a cycle of parents, in their direction."""
     nobody = constraints.count
