@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,11 @@ from truechimer_analyzer import pauses, rtt, timeouts
 from truechimer_analyzer.clocks import assessing, history, nodeclock, past, stepcause, timedaemon
 from truechimer_analyzer.reading import Reader, nothing
 from truechimer_analyzer.report import render
+from truechimer_analyzer.skew import gathering
+from truechimer_analyzer.skew.describing import describe
+from truechimer_analyzer.skew.pairs import PAIRS_SHOWN
+from truechimer_analyzer.skew.proving import prove
+from truechimer_analyzer.skew.reading import clusters
 from truechimer_analyzer.stability import nodes as stability
 from truechimer_analyzer.stability import series
 from truechimer_analyzer.stability.confidence import CONFIDENCE
@@ -167,6 +173,26 @@ def _with_daemons(reader: Reader, nodes: list[nodeclock.NodeClock]) -> list[node
     )
 
 
+def _skew(reader: Reader, question: Question, limits: LimitsConfig) -> dict[str, object]:
+    window = question.window
+    evidence = gathering.gather(reader)
+    return {
+        "clusters": [
+            describe(
+                prove(cluster, evidence, window.as_of_ns, question.k, live=window.open),
+                evidence,
+                window.as_of_ns,
+                limits.max_skew_s if question.max_offset_s is None else question.max_offset_s,
+                question.k,
+                PAIRS_SHOWN if question.pairs is None else question.pairs,
+                question.node,
+            )
+            for cluster in clusters(evidence)
+            if question.node is None or question.node in cluster.names
+        ]
+    }
+
+
 def _rtt(reader: Reader, question: Question, limits: LimitsConfig) -> dict[str, object]:  # noqa: ARG001
     paths = rtt.describe(rtt.gather(reader), histogram=question.histogram, by_hour=question.by == "hour")
     return {"paths": paths}
@@ -223,6 +249,11 @@ def _report(reader: Reader, question: Question, limits: LimitsConfig) -> dict[st
             advised = _timeouts(reader, question, limits)
         except NotEnough as refused:
             advised = refused
+    apart = None
+    if clocks_too:
+        # Who has no mesh did not ask for this part.
+        with suppress(NotEnough):
+            apart = _skew(reader, question, limits)
     markdown = render(
         question.window,
         limits,
@@ -231,12 +262,14 @@ def _report(reader: Reader, question: Question, limits: LimitsConfig) -> dict[st
         _rtt(reader, question, limits) if delays_too else None,
         advised,
         _stability(reader, question, limits) if clocks_too else None,
+        apart,
     )
     return {"markdown": markdown, "generated": iso(question.window.as_of_ns)}
 
 
 _ANSWERS: Mapping[str, Callable[[Reader, Question, LimitsConfig], dict[str, object]]] = {
     "clocks": _clocks,
+    "skew": _skew,
     "rtt": _rtt,
     "pauses": _pauses,
     "stability": _stability,
