@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from truechimer.config.model import ClockBoundConfig
+from truechimer.config.model import ClockBoundConfig, ConnectionsConfig
 from truechimer_agent.bounds.estimator import Estimator
 from truechimer_agent.collectors.bound import Bounds
 from truechimer_agent.collectors.clockbound import ClockBound
+from truechimer_agent.collectors.connections import Connections, names_of
 from truechimer_agent.collectors.daemon import Daemons, daemons_of
 from truechimer_agent.collectors.icmp import Icmp
 from truechimer_agent.collectors.kernel import Kernel
@@ -78,6 +79,11 @@ COLLECTORS: Mapping[str, Callable[[Parts], Collector]] = {
     "pressure": Pressure,
     "tcp": lambda parts: Tcp(parts, parts.config.probe, parts.stall_log),
     "icmp": lambda parts: Icmp(parts, parts.config.probe, parts.stall_log),
+    "connections": lambda parts: Connections(
+        parts,
+        parts.config.connections or ConnectionsConfig(),
+        lambda: names_of(parts.config.mesh.peers if parts.config.mesh else ()),
+    ),
 }
 
 
@@ -110,4 +116,6 @@ def collectors_of(parts: Parts) -> dict[str, Collector]:
         idle.add("vmrestore")
     if parts.config.clockbound is None:
         idle.add("clockbound")
+    if parts.config.connections is None:
+        idle.add("connections")
     return {name: make(parts) for name, make in COLLECTORS.items() if name not in idle}
