@@ -1,0 +1,212 @@
+"""The two experiments: bounds that hold the truth under disturbance, and a liar that is named."""
+
+import random
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from lab.harness import LogNormal, Mesh, Network, monotonic_s, wait_until, wall_ns
+from lab.mesh.disturbing import Disturbances, Happened, disturb, drifting
+from lab.mesh.judging import Containment, Naming, Truth
+from lab.mesh.recorded import Hidden, Recorded
+
+SETTLED_S = 25.0
+"""Until every node has told twice what its wall clock did: summaries come every 10 s."""
+MS = 1_000_000
+
+
+def truth_of(mesh: Mesh) -> Truth:
+    """W − UTC of a node."""
+    return lambda name, at_ns: mesh.ahead_ns(name, at_ns) / 1e9
+
+
+def settle(mesh: Mesh) -> None:
+    """Wait until an answer about all nodes can be given."""
+    mesh.wait_synchronised()
+    threading.Event().wait(SETTLED_S)
+
+
+@dataclass(frozen=True)
+class Containing:
+    """The first experiment's recording, and what was found in it."""
+
+    happened: Happened
+    found: Containment
+    direct: Containment
+
+
+def contain(
+    network: Network,
+    directory: Path,
+    *,
+    seconds: float,
+    interval_s: float = 0.1,
+    every_s: float | None = None,
+    seed: int = 1,
+    plan: Disturbances,
+    lines: bool = True,
+) -> Containing:
+    """Record for so long and ask `skew` as of every `every_s` (a round, when None) of it.
+
+    With `lines` half of the pairs are joined by asymmetric links with jitter instead of directly; the ratio
+    of widths is taken of the direct pairs alone, and of nodes whose NTP is not blocked.
+    """
+    rng = random.Random(seed)
+    near, far = (0, 1, 2), (3, 4, 5)
+    between = [(a, b) for a in near for b in far] if lines else []
+    with Mesh(network, directory, interval_s=interval_s, lines=between) as mesh:
+        for link in mesh.lines.values():
+            for direction in (link.forward, link.backward):
+                least_s = rng.choice((0.0005, 0.002, 0.004))
+                direction.set(delay=LogNormal(0.0005, 0.8, least_s=least_s), loss=rng.choice((0.0, 0.05)))
+        drifts = drifting(mesh, rng)
+        mesh.start()
+        settle(mesh)
+        happened = disturb(mesh, seconds, rng, drifts, plan)
+        mesh.stop_agents()
+        mesh.close_analyzer()
+        recorded, truth = Recorded.of(mesh.store), truth_of(mesh)
+        remote = {frozenset(pair) for pair in mesh.lines}
+        widths = OwnWidths(recorded)
+        found, direct = Containment(), Containment()
+        step_ns = round((every_s or interval_s) * 1e9)
+        for to_ns in range(happened.began_ns, happened.ended_ns, step_ns):
+            (cluster,) = recorded.skew(to_ns)["clusters"]
+            at_ns = found.judge(cluster, truth)
+            if at_ns is not None:
+                own = widths.at(at_ns)
+                if plan.blocked is not None:
+                    own.pop(plan.blocked, None)
+                beside = [
+                    each for each in cluster["pairs"] if frozenset((each["a"], each["b"])) not in remote
+                ]
+                direct.compare({**cluster, "pairs": beside}, own)
+        return Containing(happened, found, direct)
+
+
+class OwnWidths:
+    """How wide each node's own bound of UTC was."""
+
+    def __init__(self, recorded: Recorded) -> None:
+        rows = recorded.rows("truechimer_bound")
+        width_s = rows.fields["upper_seconds"] - rows.fields["lower_seconds"]
+        self._nodes = {
+            name: (rows.time_ns[mine], width_s[mine])
+            for name in sorted(set(rows.tags["node"].tolist()))
+            for mine in [np.flatnonzero((rows.tags["node"] == name) & np.isfinite(width_s))]
+        }
+
+    def at(self, at_ns: int) -> dict[str, float]:
+        """By node, the width of its last bound before an instant."""
+        found = {}
+        for name, (time_ns, width_s) in self._nodes.items():
+            if last := np.searchsorted(time_ns, at_ns):
+                found[name] = float(width_s[last - 1])
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A lie of `node` from one instant to another (Unix ns)."""
+
+    node: str
+    since_ns: int
+    until_ns: int
+
+
+def lie(
+    network: Network,
+    directory: Path,
+    *,
+    trials: int,
+    interval_s: float = 1.0,
+    lie_ns: int = 20 * MS,
+    faces: Mapping[str, int] | None = None,
+    liar: str = "n3",
+    honest_s: float = 10.0,
+    lying_rounds: int = 6,
+    history_s: float = 0.0,
+    seed: int = 1,
+) -> Naming:
+    """Let one of six nodes lie again and again, and ask `skew` as of every round of each lie.
+
+    The truth about the honest pairs is some milliseconds: W of every node is off by some of its own. Before
+    the first lie there are `history_s` of honest exchanges; earlier lies are hidden from later trials.
+    """
+    rng = random.Random(seed)
+    with Mesh(network, directory, interval_s=interval_s) as mesh:
+        drifting(mesh, rng)
+        for node in mesh.nodes.values():
+            node.clock.step_ns(rng.randint(-5 * MS, 5 * MS))
+        mesh.start(liars=[liar])
+        settle(mesh)
+        threading.Event().wait(history_s)
+        done = [
+            _trial(mesh, liar, lie_ns * rng.choice((-1, 1)), faces, interval_s * lying_rounds, honest_s, rng)
+            for _ in range(trials)
+        ]
+        mesh.stop_agents()
+        mesh.close_analyzer()
+        return judge_trials(Recorded.of(mesh.store), done, truth_of(mesh), interval_s, lying_rounds)
+
+
+def _trial(
+    mesh: Mesh,
+    liar: str,
+    ns: int,
+    faces: Mapping[str, int] | None,
+    lying_s: float,
+    honest_s: float,
+    rng: random.Random,
+) -> Trial:
+    pause = threading.Event()
+    pause.wait(honest_s + rng.random())
+    steered = mesh.nodes[liar].lie
+    assert steered is not None
+    since_ns = wall_ns()
+    if faces is None:
+        steered.tell(ns)
+    else:
+        steered.tell_each(faces)
+    pause.wait(lying_s)
+    steered.tell(0)
+    return Trial(liar, since_ns, wall_ns())
+
+
+MARGIN_S = 0.3
+"""Of a round that ends: what was sent in it is back, and stamped within the clocks' bounds of UTC."""
+
+
+def judge_trials(
+    recorded: Recorded, done: Sequence[Trial], truth: Truth, interval_s: float, lying_rounds: int
+) -> Naming:
+    """As of the end of every round of every lie: who is certain, and what holds."""
+    found = Naming()
+    margin_ns = round(MARGIN_S * 1e9)
+    for number, trial in enumerate(done):
+        hidden = [
+            Hidden(each.node, each.since_ns - margin_ns, each.until_ns + margin_ns) for each in done[:number]
+        ]
+        seen = recorded.hiding(hidden)
+        certain: int | None = None
+        for each in range(1, lying_rounds + 1):
+            to_ns = trial.since_ns + round((each * interval_s + MARGIN_S) * 1e9)
+            (cluster,) = seen.skew(to_ns)["clusters"]
+            if found.answered(cluster, [trial.node], truth) and certain is None:
+                certain = each
+        found.rounds[certain] += 1
+    return found
+
+
+def named_live(mesh: Mesh, liar: str, timeout_s: float = 60.0) -> float:
+    """Seconds until the analyzer's own answer has the liar, and nobody else, for certain."""
+    began_s = monotonic_s()
+
+    def certain() -> bool:
+        (cluster,) = mesh.ask("/api/v1/skew")["clusters"]
+        return bool(cluster["inconsistent"]["certain"] == [liar])
+
+    wait_until(certain, f"{liar} to be certain", timeout_s=timeout_s, every_s=0.5)
+    return monotonic_s() - began_s
