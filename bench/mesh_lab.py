@@ -1,16 +1,18 @@
 """The mesh's proof: six real agents that probe each other, their answers held against the truth.
 
-Usage (as root in the lab): python bench/mesh_lab.py contain [--seconds 600] [--seed 1] [--slews]
-                            python bench/mesh_lab.py lie [--trials 50] [--seed 1] [--interval-s 1.0] [--lie-us 20000]
-                            python bench/mesh_lab.py two-faced [--trials 20] [--seed 1]
+Usage (as root in the lab):
+    python bench/mesh_lab.py contain [--seconds 600] [--seed 1] [--slews]
+    python bench/mesh_lab.py lie [--trials 50] [--seed 1] [--interval-s 1.0] [--lie-us 20000]
+    python bench/mesh_lab.py two-faced [--trials 20] [--seed 1]
 
-contain: oscillators off by up to 150 ppm that wander, steps of wall clocks up to 2 s, half of the pairs joined
-by asymmetric links with jitter and loss, NTP of one node blocked. `skew` is asked as of every round of probes
-(0.1 s), and all that it proves is held against the truth.
-lie: one of six agents is ahead by 20 ms in its STAMP answers for some rounds, again and again; `skew` is asked as
-of the end of every round. two-faced: ahead to some, behind to others.
+contain: oscillators off by up to 150 ppm that wander, steps of wall clocks up to 2 s, half of the pairs
+joined by asymmetric links with jitter and loss, NTP of one node blocked. `skew` is asked as of every round
+of probes (0.1 s), and all that it proves is held against the truth.
+lie: one of six agents is ahead by 20 ms in its STAMP answers for some rounds, again and again; `skew` is
+asked as of the end of every round. two-faced: ahead to some, behind to others.
 
-The exit code is 1 when something that is proven misses the truth, an honest node is named, or the liar is not.
+The exit code is 1 when something that is proven misses the truth, when an honest node is named, and when
+the liar is not.
 """
 
 from __future__ import annotations
@@ -63,7 +65,8 @@ def lied(options: argparse.Namespace, folder: Path) -> bool:
             seed=options.seed,
         )
     print(
-        f"lies of {options.lie_us} µs, a round is {options.interval_s:g} s, {options.history_s:g} s of history"
+        f"lies of {options.lie_us} µs, a round is {options.interval_s:g} s,"
+        f" {options.history_s:g} s of history"
     )
     print(found)
     return (

@@ -1,4 +1,4 @@
-"""The mesh among real agents: what is proven holds the truth, and a liar is named (in full: bench/mesh_lab.py)."""
+"""The mesh among real agents: what is proven holds, and a liar is named (in full: bench/mesh_lab.py)."""
 
 from pathlib import Path
 from statistics import median
@@ -37,7 +37,7 @@ def test_what_the_mesh_proves_holds_the_truth(network: Network, tmp_path: Path) 
 
 
 def test_a_liar_is_named_within_three_rounds_and_nobody_else(network: Network, tmp_path: Path) -> None:
-    """One of six is off by 20 ms, three times over: certain by the third round, and epsilon_1 holds throughout."""
+    """One of six is off by 20 ms, three times over: certain by the third round, and epsilon_1 holds."""
     found = lie(network, tmp_path / "mesh", trials=3, honest_s=4.0, lying_rounds=4)
     print(found)
     assert found.trials == found.within(3) == 3, str(found)
