@@ -33,8 +33,8 @@ from truechimer_agent.bounds.estimator import Estimator
 from truechimer_agent.collectors.bound import Bounds
 from truechimer_agent.collectors.ntp import Ntp
 from truechimer_agent.hostclock import HostClock
-from truechimer_agent.ntp.client import Stamping
 from truechimer_agent.ntp.plan import make
+from truechimer_agent.packettimes.kernelstamps import Stamping
 
 if TYPE_CHECKING:
     from truechimer_agent.collecting import Observation

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from truechimer.samples import NtpOutcome, ServerReason
 from truechimer_agent.ntp import packet
 from truechimer_agent.ntp.exchange import Exchange, Failure, Request, judge
-from truechimer_agent.ntp.times import Times
+from truechimer_agent.packettimes.times import Times
 
 T0 = 1_795_000_000 * 10**9
 NONCE = 0x1234_5678_9ABC_DEF0

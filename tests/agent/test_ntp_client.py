@@ -12,7 +12,7 @@ from truechimer.readings import SystemClocks
 from truechimer.samples import NtpOutcome, ServerReason
 from truechimer_agent.hostclock import HostClock
 from truechimer_agent.ntp import packet
-from truechimer_agent.ntp.client import Address, Stamping, _Conversation, exchange
+from truechimer_agent.ntp.client import Address, _Conversation, exchange
 from truechimer_agent.ntp.exchange import Exchange, Failure
 
 
@@ -138,8 +138,3 @@ def test_a_kiss_ends_the_exchange():
         found, _ = ask(address)
     assert isinstance(found, Failure)
     assert found.reason is ServerReason.KISS_OTHER
-
-
-def test_stamping_can_be_done_without():
-    """Asked not to, it keeps no socket."""
-    assert not Stamping(wanted=False).works

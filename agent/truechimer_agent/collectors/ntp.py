@@ -12,10 +12,11 @@ from truechimer.samples import EventKind, NtpOutcome, ServerReason, ServerVerdic
 from truechimer_agent.bounds.estimator import Action
 from truechimer_agent.bounds.source import NO_SERVICE
 from truechimer_agent.collecting import Observation
-from truechimer_agent.ntp.client import Address, Stamping, exchange, resolve
+from truechimer_agent.ntp.client import Address, exchange, resolve
 from truechimer_agent.ntp.exchange import Exchange, Failure
 from truechimer_agent.ntp.haste import Haste
 from truechimer_agent.ntp.plan import OWN_GAP_S, START_BURST
+from truechimer_agent.packettimes.kernelstamps import Stamping
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine

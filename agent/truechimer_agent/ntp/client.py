@@ -3,33 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import secrets
 import socket
-import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from truechimer.samples import NtpOutcome, ServerReason
 from truechimer_agent.ntp import packet
 from truechimer_agent.ntp.exchange import Exchange, Failure, Request, judge
-from truechimer_agent.ntp.times import times_of
+from truechimer_agent.packettimes.kernelstamps import (
+    CONTROL_ROOM,
+    ask_for_stamps,
+    receive_stamp,
+    take_transmit_stamp,
+)
+from truechimer_agent.packettimes.times import times_of
 from truechimer_agent.resolving import lookup
 
 if TYPE_CHECKING:
     from truechimer_agent.hostclock import HostClock
 
-SO_TIMESTAMPNS = 35
-SO_TIMESTAMPING = 37
-"""asm-generic/socket.h; SCM_TIMESTAMPNS and SCM_TIMESTAMPING have the same numbers."""
-_TRANSMIT_STAMPS = 1 << 1 | 1 << 4 | 1 << 11
-"""linux/net_tstamp.h: software stamps of what is sent, reported, without the packet itself."""
-_TIMESPEC = struct.Struct("=qq")
 _REPLY_ROOM = 1024
 _PATIENCE = 16
 """Packets that may be forged are waited out, so many of them."""
-_CONTROL_ROOM = 256
 _OUTCOMES = {
     errno.ECONNREFUSED: NtpOutcome.REFUSED,
     errno.EHOSTUNREACH: NtpOutcome.HOST_UNREACHABLE,
@@ -48,30 +45,6 @@ class Address:
     sockaddr: tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
 
 
-class Stamping:
-    """Keeps the kernel's receive stamping switched on while exchanges come and go."""
-
-    def __init__(self, *, wanted: bool) -> None:
-        self._socket: socket.socket | None = None
-        if wanted:
-            self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-            try:
-                self._socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-            except OSError:
-                self.close()
-
-    @property
-    def works(self) -> bool:
-        """Whether the kernel stamps packets."""
-        return self._socket is not None
-
-    def close(self) -> None:
-        """Stop."""
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
-
-
 async def exchange(
     clock: HostClock, address: Address, timeout_s: float, *, kernel_timestamps: bool
 ) -> Exchange | Failure:
@@ -79,7 +52,7 @@ async def exchange(
     try:
         with socket.socket(address.family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sock:
             if kernel_timestamps:
-                _ask_for_stamps(sock)
+                ask_for_stamps(sock)
             sock.connect(address.sockaddr)
             epoch = clock.steady().epoch
             async with asyncio.timeout(timeout_s):
@@ -91,12 +64,6 @@ async def exchange(
     except OSError as error:
         outcome = _OUTCOMES.get(error.errno or 0, NtpOutcome.LOST)
         return Failure(outcome, ServerReason.UNREACHABLE)
-
-
-def _ask_for_stamps(sock: socket.socket) -> None:
-    sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-    with contextlib.suppress(OSError):  # a kernel without transmit stamps does with the other ones
-        sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPING, _TRANSMIT_STAMPS)
 
 
 class _Conversation:
@@ -137,33 +104,21 @@ class _Conversation:
                 # While the stamp lies in the error queue the socket counts as readable.
                 self._take_transmit_stamp()
                 try:
-                    reply, control, _, _ = self._sock.recvmsg(_REPLY_ROOM, _CONTROL_ROOM)
+                    reply, control, _, _ = self._sock.recvmsg(_REPLY_ROOM, CONTROL_ROOM)
                 except BlockingIOError:
                     await readable
                 else:
-                    return reply, _stamp(control, SO_TIMESTAMPNS)
+                    return reply, receive_stamp(control)
         finally:
             loop.remove_reader(self._sock)
 
     def _take_transmit_stamp(self) -> None:
-        try:
-            _, control, _, _ = self._sock.recvmsg(0, _CONTROL_ROOM, socket.MSG_ERRQUEUE)
-        except OSError:
-            return
-        self._transmit_wall_ns = _stamp(control, SO_TIMESTAMPING) or self._transmit_wall_ns
+        self._transmit_wall_ns = take_transmit_stamp(self._sock) or self._transmit_wall_ns
 
 
 def _set_done(future: asyncio.Future[None]) -> None:
     if not future.done():
         future.set_result(None)
-
-
-def _stamp(control: list[tuple[int, int, bytes]], wanted: int) -> int | None:
-    for level, kind, data in control:
-        if level == socket.SOL_SOCKET and kind == wanted and len(data) >= _TIMESPEC.size:
-            seconds, nanoseconds = _TIMESPEC.unpack_from(data)
-            return int(seconds) * packet.NS + int(nanoseconds) or None
-    return None
 
 
 async def resolve(host: str, port: int) -> list[Address]:

@@ -15,7 +15,7 @@ from truechimer.samples import NtpOutcome, ServerReason
 from truechimer_agent.ntp import packet
 
 if TYPE_CHECKING:
-    from truechimer_agent.ntp.times import Times
+    from truechimer_agent.packettimes.times import Times
 
 ROOT_DISTANCE_LIMIT_S = 3.0
 _SERVER_RATE = 500e-6

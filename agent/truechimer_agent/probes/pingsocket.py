@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from truechimer.errors import DecodeError
 from truechimer.samples import ProbeOutcome
+from truechimer_agent.packettimes.kernelstamps import SO_TIMESTAMPNS, receive_stamp
 from truechimer_agent.probes import echo, outcomes
 
 if TYPE_CHECKING:
@@ -17,22 +18,18 @@ if TYPE_CHECKING:
     from truechimer_agent.probes.echo import Echo, IpVersion
     from truechimer_agent.probes.targets import Address
 
-SO_TIMESTAMPNS = 35
-"""asm-generic/socket.h; SCM_TIMESTAMPNS has the same number."""
 IP_RECVERR = 11
 IPV6_RECVERR = 25
 _SOL_RAW, _ICMP_FILTER = 255, 1
 _ICMP6_FILTER = 1
 _ONLY_ECHO_REPLIES = struct.pack("=I", ~(1 << 0) & 0xFFFFFFFF)
 _ONLY_ECHO_REPLIES_6 = struct.pack("=8I", *(0xFFFFFFFF & ~(1 << 1 if word == 4 else 0) for word in range(8)))
-_TIMESPEC = struct.Struct("=qq")
 _EXTENDED_ERROR = struct.Struct("=IBBBBII")
 """sock_extended_err of linux/errqueue.h: errno, origin, type, code, pad, info, data."""
 _FROM_THE_NETWORK = frozenset({2, 3})
 """SO_EE_ORIGIN_ICMP, SO_EE_ORIGIN_ICMP6."""
 _ROOM = 2048
 _CONTROL_ROOM = 512
-_NS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +106,7 @@ class PingSocket:
         answer = echo.reply(self._version, data)
         if answer.identifier != self.identifier:
             return []
-        return [Arrival(answer, ProbeOutcome.REPLY, _kernel_stamp(control))]
+        return [Arrival(answer, ProbeOutcome.REPLY, receive_stamp(control))]
 
     def _errors(self) -> list[Arrival]:
         arrivals: list[Arrival] = []
@@ -124,7 +121,7 @@ class PingSocket:
             except DecodeError:
                 continue  # it does not quote enough to tell which packet it is about
             if outcome is not None and request.identifier == self.identifier:
-                arrivals.append(Arrival(request, outcome, _kernel_stamp(control)))
+                arrivals.append(Arrival(request, outcome, receive_stamp(control)))
 
     def close(self) -> None:
         """Close."""
@@ -139,12 +136,4 @@ def _error_outcome(control: list[tuple[int, int, bytes]]) -> ProbeOutcome | None
         number, origin, *_ = _EXTENDED_ERROR.unpack_from(data)
         outcome = outcomes.of_word(number) if origin in _FROM_THE_NETWORK else outcomes.of_errno(number)
         return None if outcome in (ProbeOutcome.REPLY, ProbeOutcome.LOST) else outcome
-    return None
-
-
-def _kernel_stamp(control: list[tuple[int, int, bytes]]) -> int | None:
-    for level, kind, data in control:
-        if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS and len(data) >= _TIMESPEC.size:
-            seconds, nanoseconds = _TIMESPEC.unpack_from(data)
-            return int(seconds) * _NS + int(nanoseconds)
     return None

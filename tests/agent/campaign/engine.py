@@ -24,7 +24,7 @@ from truechimer_agent.hostclock import HostClock
 from truechimer_agent.ntp.exchange import Exchange, Failure, Request, judge
 from truechimer_agent.ntp.haste import Haste
 from truechimer_agent.ntp.plan import OWN_GAP_S, START_BURST
-from truechimer_agent.ntp.times import times_of
+from truechimer_agent.packettimes.times import times_of
 from truechimer_agent.wallwatch import WallWatch
 
 if TYPE_CHECKING:

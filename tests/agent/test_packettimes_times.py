@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from truechimer.readings import Reading, SteadyClock
-from truechimer_agent.ntp.times import Times, place, times_of
+from truechimer_agent.packettimes.times import Times, place, times_of
 
 T0 = 1_795_000_000 * 10**9
 STEADY = SteadyClock(T0, 1)

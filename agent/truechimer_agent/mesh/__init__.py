@@ -1,0 +1,1 @@
+"""The mesh's sockets: STAMP among the agents."""
