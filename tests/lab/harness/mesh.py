@@ -193,10 +193,10 @@ class Mesh:
                 node.agent = Agent(node.host, config, env=node.clock.env, wait=False)
             self._stack.enter_context(node.agent)
 
-    def wait_synchronised(self) -> None:
-        """Wait until every agent has a bound."""
-        for node in self.nodes.values():
-            node.running.wait_ready()
+    def wait_synchronised(self, *names: str) -> None:
+        """Wait until the agents of these nodes (all) have a bound."""
+        for name in names or self.nodes:
+            self.nodes[name].running.wait_ready()
 
     def address(self, node: Node, of: Node) -> str:
         """By which `node` probes the node `of`."""

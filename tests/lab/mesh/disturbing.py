@@ -9,22 +9,29 @@ from dataclasses import dataclass
 from lab.harness import Firewall, Mesh, monotonic_s, wall_ns
 
 WANDER_PPM = 2.0
+MOST_DRIFT_PPM = 150.0
 
 
 @dataclass(frozen=True, slots=True)
 class Disturbances:
     """Every how many seconds some node's W is stepped, its oscillator wanders, its W begins to be slewed.
 
-    `blocked`: the node whose NTP is blocked after `blocked_after_s`.
+    `never`: the node whose NTP is blocked from before its agent's start; `blocked`: one that loses it after
+    `blocked_after_s`.
     """
 
     step_every_s: float = 20.0
     wander_every_s: float = 10.0
     slew_every_s: float = math.inf
     largest_step_s: float = 2.0
-    most_drift_ppm: float = 150.0
+    never: str | None = None
     blocked: str | None = None
     blocked_after_s: float = 30.0
+
+    @property
+    def without_ntp(self) -> set[str | None]:
+        """The nodes without it, at some time."""
+        return {self.never, self.blocked}
 
 
 @dataclass(slots=True)
@@ -38,11 +45,9 @@ class Happened:
     slews: int = 0
 
 
-def drifting(
-    mesh: Mesh, rng: random.Random, most_ppm: float = Disturbances.most_drift_ppm
-) -> dict[str, float]:
+def drifting(mesh: Mesh, rng: random.Random) -> dict[str, float]:
     """Give every node's oscillator an error of its own; by name, in ppm."""
-    drifts = {name: rng.uniform(-most_ppm, most_ppm) for name in mesh.nodes}
+    drifts = {name: rng.uniform(-MOST_DRIFT_PPM, MOST_DRIFT_PPM) for name in mesh.nodes}
     for name, ppm in drifts.items():
         mesh.nodes[name].clock.drift(ppm)
     return drifts

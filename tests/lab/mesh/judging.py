@@ -48,10 +48,7 @@ class Bounds:
 
 @dataclass
 class Containment:
-    """Everything that is proven in many answers: does it hold the truth, and how wide is it?
-
-    `ratios`: the width of a pair's bound over the sum of the widths of the two nodes' own bounds of UTC.
-    """
+    """Everything that is proven in many answers: does it hold the truth?"""
 
     answers: int = 0
     instants: set[int] = field(default_factory=set)
@@ -65,9 +62,6 @@ class Containment:
     utc_by: Counter[tuple[str, str | None]] = field(default_factory=Counter)
     utc_widths_s: dict[str, list[float]] = field(default_factory=dict)
     named: Counter[str] = field(default_factory=Counter)
-    ratios: list[float] = field(default_factory=list)
-    widths_s: list[float] = field(default_factory=list)
-    own_widths_s: list[float] = field(default_factory=list)
 
     def judge(self, cluster: Mapping[str, Any], truth: Truth) -> int | None:
         """One answer about one cluster; the instant that it is about."""
@@ -99,16 +93,6 @@ class Containment:
         self.named.update(cluster["inconsistent"]["certain"])
         return at_ns
 
-    def compare(self, cluster: Mapping[str, Any], own_widths_s: Mapping[str, float]) -> None:
-        """Widths of the pairs of which both nodes' own bounds of UTC are known."""
-        for pair in cluster["pairs"]:
-            if pair["lower_s"] is None or not {pair["a"], pair["b"]} <= own_widths_s.keys():
-                continue
-            own_s = own_widths_s[pair["a"]] + own_widths_s[pair["b"]]
-            self.widths_s.append(pair["upper_s"] - pair["lower_s"])
-            self.own_widths_s.append(own_s)
-            self.ratios.append(self.widths_s[-1] / own_s)
-
     @property
     def every(self) -> dict[str, Bounds]:
         """Whatever was held against the truth, by name."""
@@ -128,18 +112,36 @@ class Containment:
         for name, widths_s in sorted(self.utc_widths_s.items()):
             by = {by: count for (node, by), count in self.utc_by.items() if node == name}
             lines.append(f"UTC − {name} by {by}: median width {median(widths_s) * 1e6:.1f} µs")
-        if self.ratios:
-            lines.append(
-                f"width of a pair: median {median(self.widths_s) * 1e6:.1f} µs; of both own bounds of UTC:"
-                f" {median(self.own_widths_s) * 1e6:.1f} µs; ratio: median {median(self.ratios):.4f},"
-                f" 9 in 10 below {quantile(self.ratios, 0.9):.4f}"
-            )
         return "\n".join([*lines, *(each for bounds in self.every.values() for each in bounds.findings[:5])])
 
 
-def quantile(values: Collection[float], share: float) -> float:
-    """The value that this share of the others lies below."""
-    return sorted(values)[min(len(values) - 1, int(share * len(values)))]
+@dataclass
+class Widths:
+    """Of pairs' bounds, and beside them the sums of the widths of the two nodes' own bounds of UTC."""
+
+    pairs_s: list[float] = field(default_factory=list)
+    own_s: list[float] = field(default_factory=list)
+
+    def compare(self, cluster: Mapping[str, Any], own_widths_s: Mapping[str, float]) -> None:
+        """The pairs of an answer of which both nodes' own bounds of UTC are known."""
+        for pair in cluster["pairs"]:
+            if pair["lower_s"] is not None and {pair["a"], pair["b"]} <= own_widths_s.keys():
+                self.pairs_s.append(pair["upper_s"] - pair["lower_s"])
+                self.own_s.append(own_widths_s[pair["a"]] + own_widths_s[pair["b"]])
+
+    def ratio(self, share: float = 0.5) -> float:
+        """The ratio that this share of the others is below; the median."""
+        ratios = sorted(pair_s / own_s for pair_s, own_s in zip(self.pairs_s, self.own_s, strict=True))
+        return ratios[min(len(ratios) - 1, int(share * len(ratios)))]
+
+    def __str__(self) -> str:
+        if not self.pairs_s:
+            return "no pairs"
+        return (
+            f"width of a pair's bound: median {median(self.pairs_s) * 1e6:.1f} µs; of both own bounds of UTC:"
+            f" {median(self.own_s) * 1e6:.1f} µs; ratio: median {self.ratio():.4f}, 9 in 10 below"
+            f" {self.ratio(0.9):.4f}"
+        )
 
 
 @dataclass

@@ -3,13 +3,14 @@
 import random
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from lab.harness import LogNormal, Mesh, Network, monotonic_s, wait_until, wall_ns
+from lab.harness import Firewall, LogNormal, Mesh, Network, monotonic_s, wait_until, wall_ns
 from lab.mesh.disturbing import Disturbances, Happened, disturb, drifting
-from lab.mesh.judging import Containment, Naming, Truth
+from lab.mesh.judging import Containment, Naming, Truth, Widths
 from lab.mesh.recorded import Hidden, Recorded
 
 SETTLED_S = 25.0
@@ -22,9 +23,9 @@ def truth_of(mesh: Mesh) -> Truth:
     return lambda name, at_ns: mesh.ahead_ns(name, at_ns) / 1e9
 
 
-def settle(mesh: Mesh) -> None:
-    """Wait until an answer about all nodes can be given."""
-    mesh.wait_synchronised()
+def settle(mesh: Mesh, without: str | None = None) -> None:
+    """Wait until an answer about all nodes can be given; one has no bound of its own."""
+    mesh.wait_synchronised(*(name for name in mesh.nodes if name != without))
     threading.Event().wait(SETTLED_S)
 
 
@@ -34,7 +35,7 @@ class Containing:
 
     happened: Happened
     found: Containment
-    direct: Containment
+    direct: Widths
 
 
 def contain(
@@ -51,34 +52,35 @@ def contain(
     """Record for so long and ask `skew` as of every `every_s` (a round, when None) of it.
 
     With `lines` half of the pairs are joined by asymmetric links with jitter instead of directly; the ratio
-    of widths is taken of the direct pairs alone, and of nodes whose NTP is not blocked.
+    of widths is taken of the direct pairs alone, and of nodes that have NTP all the time.
     """
     rng = random.Random(seed)
     near, far = (0, 1, 2), (3, 4, 5)
     between = [(a, b) for a in near for b in far] if lines else []
-    with Mesh(network, directory, interval_s=interval_s, lines=between) as mesh:
+    with ExitStack() as stack:
+        mesh = stack.enter_context(Mesh(network, directory, interval_s=interval_s, lines=between))
         for link in mesh.lines.values():
             for direction in (link.forward, link.backward):
                 least_s = rng.choice((0.0005, 0.002, 0.004))
                 direction.set(delay=LogNormal(0.0005, 0.8, least_s=least_s), loss=rng.choice((0.0, 0.05)))
         drifts = drifting(mesh, rng)
+        if plan.never is not None:
+            stack.enter_context(Firewall(mesh.nodes[plan.never].host, "replies"))
         mesh.start()
-        settle(mesh)
+        settle(mesh, without=plan.never)
         happened = disturb(mesh, seconds, rng, drifts, plan)
         mesh.stop_agents()
         mesh.close_analyzer()
         recorded, truth = Recorded.of(mesh.store), truth_of(mesh)
         remote = {frozenset(pair) for pair in mesh.lines}
         widths = OwnWidths(recorded)
-        found, direct = Containment(), Containment()
+        found, direct = Containment(), Widths()
         step_ns = round((every_s or interval_s) * 1e9)
         for to_ns in range(happened.began_ns, happened.ended_ns, step_ns):
             (cluster,) = recorded.skew(to_ns)["clusters"]
             at_ns = found.judge(cluster, truth)
             if at_ns is not None:
-                own = widths.at(at_ns)
-                if plan.blocked is not None:
-                    own.pop(plan.blocked, None)
+                own = {name: each for name, each in widths.at(at_ns).items() if name not in plan.without_ntp}
                 beside = [
                     each for each in cluster["pairs"] if frozenset((each["a"], each["b"])) not in remote
                 ]
