@@ -14,6 +14,10 @@ from truechimer_analyzer import pauses, rtt, timeouts
 from truechimer_analyzer.clocks import assessing, history, nodeclock, past, stepcause, timedaemon
 from truechimer_analyzer.reading import Reader, nothing
 from truechimer_analyzer.report import render
+from truechimer_analyzer.skew import gathering
+from truechimer_analyzer.skew.describing import PAIRS_SHOWN, describe
+from truechimer_analyzer.skew.proving import prove
+from truechimer_analyzer.skew.reading import clusters
 from truechimer_analyzer.stability import nodes as stability
 from truechimer_analyzer.stability import series
 from truechimer_analyzer.stability.confidence import CONFIDENCE
@@ -167,6 +171,26 @@ def _with_daemons(reader: Reader, nodes: list[nodeclock.NodeClock]) -> list[node
     )
 
 
+def _skew(reader: Reader, question: Question, limits: LimitsConfig) -> dict[str, object]:
+    window = question.window
+    evidence = gathering.gather(reader)
+    return {
+        "clusters": [
+            describe(
+                prove(cluster, evidence, window.as_of_ns, question.k, live=window.open),
+                evidence,
+                window.as_of_ns,
+                limits.max_skew_s if question.max_offset_s is None else question.max_offset_s,
+                question.k,
+                PAIRS_SHOWN if question.pairs is None else question.pairs,
+                question.node,
+            )
+            for cluster in clusters(evidence)
+            if question.node is None or question.node in cluster.names
+        ]
+    }
+
+
 def _rtt(reader: Reader, question: Question, limits: LimitsConfig) -> dict[str, object]:  # noqa: ARG001
     probes = reader.rows("truechimer_rtt", rtt.FIELDS)
     paths = reader.rows("truechimer_path", rtt.PATH_FIELDS)
@@ -238,6 +262,7 @@ def _report(reader: Reader, question: Question, limits: LimitsConfig) -> dict[st
 
 _ANSWERS: Mapping[str, Callable[[Reader, Question, LimitsConfig], dict[str, object]]] = {
     "clocks": _clocks,
+    "skew": _skew,
     "rtt": _rtt,
     "pauses": _pauses,
     "stability": _stability,

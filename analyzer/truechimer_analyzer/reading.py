@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -81,6 +82,10 @@ class Reader:
             if cluster in (None, each.cluster) and node in (None, each.node)
         }
 
+    def whole(self) -> Reader:
+        """The same question of every node: for what one node's answer needs of the others."""
+        return Reader(self._store, replace(self.question, node=None))
+
     def _nodes(self) -> Sequence[str] | None:
         return None if self.question.node is None else [self.question.node]
 
@@ -94,6 +99,18 @@ def _newest(columns: Columns) -> Columns:
         columns.received_ns[rows],
         {name: values[rows] for name, values in columns.tags.items()},
         {name: values[rows] for name, values in columns.fields.items()},
+    )
+
+
+def joined(parts: Sequence[Columns]) -> Columns:
+    """Rows of one measurement, read in parts, one part after the other."""
+    first = parts[0]
+    return Columns(
+        first.measurement,
+        np.concatenate([part.time_ns for part in parts]),
+        np.concatenate([part.received_ns for part in parts]),
+        {name: np.concatenate([part.tags[name] for part in parts]) for name in first.tags},
+        {name: np.concatenate([part.fields[name] for part in parts]) for name in first.fields},
     )
 
 

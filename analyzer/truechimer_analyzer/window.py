@@ -29,12 +29,16 @@ _EPOCH_S = (0.0, 9_000_000_000.0)
 _COMMON = ("since", "from", "to", "cluster", "node")
 OPTIONS: Mapping[str, tuple[str, ...]] = {
     "clocks": _COMMON,
+    "skew": (*_COMMON, "max_offset", "k", "pairs"),
     "rtt": (*_COMMON, "histogram"),
     "pauses": _COMMON,
     "stability": _COMMON,
     "timeouts": (*_COMMON, "false_per_month", "detect_within", "rate", "product", "current"),
     "report": (*_COMMON, "false_per_month", "detect_within", "rate", "kind"),
 }
+LIARS_TOLERATED = 1
+MOST_LIARS_TOLERATED = 2
+_LIARS = tuple(map(str, range(MOST_LIARS_TOLERATED + 1)))
 REPORT_KINDS = ("full", "clocks", "timeouts")
 
 
@@ -71,6 +75,9 @@ class Question:
     product: str | None = None
     current: str | None = None
     kind: str = REPORT_KINDS[0]
+    max_offset_s: float | None = None
+    k: int = LIARS_TOLERATED
+    pairs: int | None = None
 
 
 def parse_question(command: str, options: Mapping[str, str], now_ns: int) -> Question:
@@ -99,6 +106,9 @@ def parse_question(command: str, options: Mapping[str, str], now_ns: int) -> Que
         product=given.get("product"),
         current=given.get("current"),
         kind=_one_of("kind", given.get("kind", REPORT_KINDS[0]), REPORT_KINDS),
+        max_offset_s=_seconds("max_offset", given.get("max_offset")),
+        k=int(_one_of("k", given.get("k", str(LIARS_TOLERATED)), _LIARS)),
+        pairs=_count("pairs", given.get("pairs")),
     )
 
 
@@ -225,6 +235,14 @@ def _positive(option: str, text: str | None, example: str) -> float | None:
     if not (value > 0 and math.isfinite(value)):
         raise UserError(f"{option}={text!r} is no positive number", hint=f"write a number like {example}")
     return value
+
+
+def _count(option: str, text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and int(text) < 10**9):
+        raise UserError(f"{option}={text!r} is no count", hint="write a whole number like 50; 0 for none")
+    return int(text)
 
 
 def _seconds(option: str, text: str | None) -> float | None:

@@ -1,0 +1,306 @@
+"""What is proven of clusters, as the document of ``truechimer skew`` has it."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from truechimer.samples import Judgement
+from truechimer_analyzer.skew.ageing import Kind
+from truechimer_analyzer.skew.consequences import commit_wait_s, judge_max_offset, lww_gap_s
+from truechimer_analyzer.skew.epsilon import Reason
+from truechimer_analyzer.skew.proving import Lack
+from truechimer_analyzer.window import NS, iso, number
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from truechimer_analyzer.skew.constraints import Floats, Indexes
+    from truechimer_analyzer.skew.epsilon import Epsilon, Unproven
+    from truechimer_analyzer.skew.proving import Proof
+    from truechimer_analyzer.skew.reading import Evidence
+
+PAIRS_SHOWN = 200
+"""The worst; unless told otherwise."""
+_EXTREMES = 20
+"""Where pairs are only known through UTC: those of so many nodes at either end are shown."""
+Document = dict[str, object]
+
+
+def describe(
+    proof: Proof,
+    evidence: Evidence,
+    as_of_ns: int,
+    max_offset_s: float,
+    k: int,
+    pairs_shown: int = PAIRS_SHOWN,
+    node: str | None = None,
+) -> Document:
+    """One cluster's part of the contract's ``skew``; only pairs of ``node`` where one is named."""
+    names, skew = proof.cluster.names, proof.skew
+    plain, robust = (skew.all_true, skew.robust) if skew else (None, None)
+    epsilon_s, epsilon_k_s = (each.epsilon_s if each else None for each in (plain, robust))
+    within = None if node is None or node not in names else names.index(node)
+    pairs, of_pairs, unproven, of_unproven = _pairs(proof, within, pairs_shown)
+    return {
+        "cluster": proof.cluster.name,
+        "at": None if math.isnan(proof.at_s) else iso(round(proof.at_s * NS)),
+        "age_s": number(as_of_ns / NS - proof.at_s),
+        "epsilon_s": epsilon_s,
+        "epsilon_k_s": epsilon_k_s,
+        "k": k,
+        "worst_pair": _names(names, plain.worst_pair) if plain else None,
+        "worst_pair_k": _names(names, robust.worst_pair) if robust else None,
+        "why_unproven": _why(proof, plain),
+        "why_k_unproven": _why(proof, robust),
+        "commit_wait_s": None if epsilon_s is None else commit_wait_s(epsilon_s),
+        "commit_wait_k_s": None if epsilon_k_s is None else commit_wait_s(epsilon_k_s),
+        "lww_gap_s": None if epsilon_s is None else lww_gap_s(epsilon_s),
+        "lww_gap_k_s": None if epsilon_k_s is None else lww_gap_s(epsilon_k_s),
+        "method": plain.method.value if plain else None,
+        "max_offset": {
+            "configured_s": max_offset_s,
+            "judgement": _judged(proof, plain, robust, max_offset_s).value,
+            "judgement_k": _judged(proof, robust, robust, max_offset_s).value,
+        },
+        "inconsistent": _inconsistent(proof, evidence),
+        "nodes": [_node(proof, each) for each in proof.members if within in (None, each)],
+        "left_out": [
+            _left_out(proof, each, lack, as_of_ns)
+            for each, lack in proof.lacks.items()
+            if within in (None, each)
+        ],
+        "pairs": pairs,
+        "of_pairs": of_pairs,
+        "unproven": unproven,
+        "of_unproven": of_unproven,
+    }
+
+
+def _names(names: tuple[str, ...], pair: tuple[int, int] | None) -> list[str] | None:
+    return None if pair is None else sorted(names[each] for each in pair)
+
+
+def _judged(proof: Proof, epsilon: Epsilon | None, robust: Epsilon | None, max_offset_s: float) -> Judgement:
+    """Beyond also when that is proven of a pair though k nodes lie; within only when nobody is left out."""
+    if epsilon is None or robust is None:
+        return Judgement.UNPROVEN
+    found = judge_max_offset(epsilon, max_offset_s)
+    if judge_max_offset(robust, max_offset_s) is Judgement.PROVEN_BEYOND:
+        return Judgement.PROVEN_BEYOND
+    return Judgement.UNPROVEN if proof.lacks and found is Judgement.PROVEN_WITHIN else found
+
+
+def _why(proof: Proof, epsilon: Epsilon | None) -> str | None:
+    if epsilon is None:
+        return "no node told what its wall clock did"
+    return None if epsilon.unproven is None else _missing(proof, epsilon.unproven)
+
+
+def _missing(proof: Proof, unproven: Unproven) -> str:
+    names = proof.cluster.names
+    reason, a, b = unproven.reason, unproven.a, unproven.b
+    if reason is Reason.NO_PATH and a is not None and b is not None:
+        without = f" but through {' and '.join(names[each] for each in unproven.removed)}"
+        return (
+            f"nothing connects {names[a]} with {names[b]}{without if unproven.removed else ''}: "
+            "neither exchanges nor bounds of UTC"
+        )
+    if reason is Reason.INCONSISTENT:
+        return "the evidence contradicts itself: see inconsistent"
+    if reason is Reason.MORE_THAN_K:
+        return "the evidence contradicts itself whichever nodes, up to k, are held to be wrong"
+    if reason is Reason.TOO_LARGE:
+        return "the cluster is too large to try the removal of every two nodes"
+    if reason is Reason.NO_PAIR:
+        return "there are no two nodes that can both be right"
+    return f"nothing is known of the wall clock of {names[a]}" if a is not None else reason.value
+
+
+def _pairs(proof: Proof, within: int | None, shown: int) -> tuple[list[Document], int, list[Document], int]:
+    """Pairs that are proven, the worst first, of how many; and those that are not."""
+    if proof.skew is None:
+        return [], 0, [], 0
+    names, members = proof.cluster.names, np.array(proof.members, dtype=np.intp)
+    plain, robust = proof.skew.all_true, proof.skew.robust
+    if within is not None:
+        a, b = np.full(len(members), within, dtype=np.intp), members
+        a, b = a[members != within], b[members != within]
+        a, b = (a, b) if within in proof.members else (a[:0], b[:0])
+        a, b = np.minimum(a, b), np.maximum(a, b)
+        total = len(a)
+    elif plain.pairs_upper_s is not None or robust.pairs_upper_s is not None or len(members) <= 2 * _EXTREMES:
+        first, second = np.triu_indices(len(members), 1)
+        a, b = members[first], members[second]
+        total = len(a)
+    else:
+        chosen = _extremes(plain if plain.epsilon_s is not None else robust, members)
+        first, second = np.triu_indices(len(chosen), 1)
+        a, b = chosen[first], chosen[second]
+        total = len(members) * (len(members) - 1) // 2
+    bounds = np.stack((*_between(plain, a, b), *_between(robust, a, b)))
+    bounds[~np.isfinite(bounds)] = np.nan
+    proven = np.isfinite(bounds[:2]).all(axis=0) | np.isfinite(bounds[2:]).all(axis=0)
+    worst_s = np.nan_to_num(np.abs(bounds)).max(axis=0)
+    order = np.flatnonzero(proven)
+    order = order[np.argsort(-worst_s[order], kind="stable")]
+    missing = np.flatnonzero(~proven)
+    return (
+        [
+            {
+                "a": names[a[each]],
+                "b": names[b[each]],
+                **{
+                    name: number(value)
+                    for name, value in zip(
+                        ("lower_s", "upper_s", "lower_k_s", "upper_k_s"), bounds[:, each], strict=True
+                    )
+                },
+            }
+            for each in order[:shown].tolist()
+        ],
+        total - len(missing),
+        [
+            {
+                "a": names[a[each]],
+                "b": names[b[each]],
+                "missing": _pair_lacks(proof, int(a[each]), int(b[each])),
+            }
+            for each in missing[:shown].tolist()
+        ],
+        len(missing),
+    )
+
+
+def _extremes(epsilon: Epsilon, members: Indexes) -> Indexes:
+    """The members that may be furthest ahead and furthest behind."""
+    ahead = members[np.argsort(-np.nan_to_num(epsilon.utc_upper_s[members], nan=np.inf), kind="stable")]
+    late = members[np.argsort(np.nan_to_num(epsilon.utc_lower_s[members], nan=-np.inf), kind="stable")]
+    return np.unique(np.concatenate((ahead[:_EXTREMES], late[:_EXTREMES])))
+
+
+def _between(epsilon: Epsilon, a: Indexes, b: Indexes) -> tuple[Floats, Floats]:
+    """Bounds of W_b − W_a."""
+    upper_s = epsilon.pairs_upper_s
+    if upper_s is not None:
+        return -upper_s[b, a], upper_s[a, b]
+    return (
+        epsilon.utc_lower_s[b] - epsilon.utc_upper_s[a],
+        epsilon.utc_upper_s[b] - epsilon.utc_lower_s[a],
+    )
+
+
+def _pair_lacks(proof: Proof, a: int, b: int) -> str:
+    skew, names = proof.skew, proof.cluster.names
+    assert skew is not None
+    if not skew.liars.consistent:
+        if {a, b} & set(skew.liars.certain):
+            return "one of them contradicts the others for certain"
+        return "the evidence contradicts itself, and without those who may be wrong nothing connects them"
+    return f"nothing connects {names[a]} with {names[b]}: neither exchanges nor bounds of UTC"
+
+
+def _node(proof: Proof, node: int) -> Document:
+    """Bounds of UTC − wall of a node, and who proves them: its own servers, its peers, or both."""
+    assert proof.skew is not None
+    plain, robust = proof.skew.all_true, proof.skew.robust
+    edges = proof.aged
+    own = (edges.kind == Kind.BOUND) & ((edges.tail == node) | (edges.head == node))
+    lower_s, upper_s = (_negated(each, node) for each in (plain.utc_upper_s, plain.utc_lower_s))
+    by = None
+    if lower_s is not None and upper_s is not None:
+        by = "peers"
+        if own.any():
+            own_s = float(edges.weight_s[own].sum())
+            width_s = own_s + float(proof.wall_upper_s[node] - proof.wall_lower_s[node])
+            by = "ntp" if upper_s - lower_s >= width_s - 1e-9 else "ntp_and_peers"
+    return {
+        "node": proof.cluster.names[node],
+        "utc_lower_s": lower_s,
+        "utc_upper_s": upper_s,
+        "utc_lower_k_s": _negated(robust.utc_upper_s, node),
+        "utc_upper_k_s": _negated(robust.utc_lower_s, node),
+        "utc_by": by,
+        "wall_width_s": float(proof.wall_upper_s[node] - proof.wall_lower_s[node]),
+    }
+
+
+def _negated(of: Floats, node: int) -> float | None:
+    """A bound of W − UTC as one of UTC − W."""
+    return number(-of[node])
+
+
+def _left_out(proof: Proof, node: int, lack: Lack, as_of_ns: int) -> Document:
+    heard_ns, told_ns = int(proof.cluster.heard_ns[node]), int(proof.cluster.told_ns[node])
+    heard_s = max(0.0, (as_of_ns - heard_ns) / NS) if heard_ns else None
+    told_s = max(0.0, (as_of_ns - told_ns) / NS) if told_ns else None
+    return {
+        "node": proof.cluster.names[node],
+        "why": lack.value,
+        "missing": _LACKS[lack] if heard_ns else "it sends nothing itself: only its peers' probes tell of it",
+        "last_heard_s": heard_s,
+        "last_told_s": told_s,
+    }
+
+
+_LACKS = {
+    Lack.SILENT: "it is silent: it has not told lately what its wall clock does",
+    Lack.NO_WALL: "it does not tell what its wall clock does since its steady clock began",
+    Lack.BEHIND: "what it sends arrives much later than that of the others",
+    Lack.NO_PLACE: "it is not known well enough when the instant was by its steady clock",
+    Lack.NOT_WATCHED: "its wall clock was not watched at the instant: the agent or its epoch began later",
+}
+
+
+def _inconsistent(proof: Proof, evidence: Evidence) -> Document:
+    """Who contradicts whom, with the samples that cannot all be true."""
+    names = proof.cluster.names
+    liars = proof.skew.liars if proof.skew else None
+    if liars is None or liars.cycle is None:
+        return {
+            "certain": [],
+            "one_of": [],
+            "suspects": [],
+            "more_than_k": False,
+            "cycle": [],
+            "excess_s": None,
+            "evidence": [],
+        }
+    return {
+        "certain": _named(names, liars.certain),
+        "one_of": _named(names, liars.one_of),
+        "suspects": [names[each] for each in liars.suspects],
+        "more_than_k": liars.more_than_k,
+        "cycle": [names[each] for each in liars.cycle.nodes],
+        "excess_s": liars.cycle.excess_s,
+        "evidence": [_constraint(proof, evidence, each) for each in liars.cycle.constraints],
+    }
+
+
+def _named(names: tuple[str, ...], nodes: Iterable[int]) -> list[str]:
+    return sorted(names[each] for each in nodes)
+
+
+def _constraint(proof: Proof, evidence: Evidence, index: int) -> Document:
+    """A constraint of the cycle: ``to`` − ``from`` is at most ``at_most_s``, by S of nodes and by UTC."""
+    edges, names, offset_s = proof.aged, proof.cluster.names, proof.places.offset_s
+    tail, head, row = int(edges.tail[index]), int(edges.head[index]), int(edges.row[index])
+    exchange = edges.kind[index] == Kind.EXCHANGE
+    columns = evidence.exchanges if exchange else evidence.bounds
+    shift_s = 0.0 if exchange else float(columns.fields["wall_minus_steady_seconds"][row])
+    return {
+        "from": names[tail],
+        "to": names[head],
+        # S of a node less UTC, without the offset that was added for the sums.
+        "at_most_s": float(edges.weight_s[index] + offset_s[tail] - offset_s[head]),
+        "by": "exchange" if exchange else "ntp",
+        "node": columns.tags["node"][row],
+        "peer": columns.tags["peer"][row] if exchange else None,
+        "at": iso(int(columns.time_ns[row])),
+        "lower_s": number(columns.fields["lower_seconds"][row] + shift_s),
+        "upper_s": number(columns.fields["upper_seconds"][row] + shift_s),
+        "rtt_s": number(columns.fields["rtt_seconds"][row]) if exchange else None,
+        "aged_s": float(edges.widened_s[index]),
+    }
