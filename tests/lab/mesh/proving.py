@@ -5,10 +5,11 @@ import threading
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
-from lab.harness import Firewall, LogNormal, Mesh, Network, monotonic_s, wait_until, wall_ns
+from lab.harness import Constant, Firewall, LogNormal, Mesh, Network, monotonic_s, wait_until, wall_ns
 from lab.mesh.disturbing import Disturbances, Happened, disturb, drifting
 from lab.mesh.judging import Containment, Naming, Truth, Widths
 from lab.mesh.recorded import Hidden, Recorded
@@ -127,6 +128,7 @@ def lie(
     lie_ns: int = 20 * MS,
     faces: Mapping[str, int] | None = None,
     liar: str = "n3",
+    apart_s: float = 0.0,
     honest_s: float = 10.0,
     lying_rounds: int = 6,
     history_s: float = 0.0,
@@ -136,9 +138,13 @@ def lie(
 
     The truth about the honest pairs is some milliseconds: W of every node is off by some of its own. Before
     the first lie there are `history_s` of honest exchanges; earlier lies are hidden from later trials.
+    `apart_s`: how long packets between nodes take, one way; 0: no link delays them.
     """
     rng = random.Random(seed)
-    with Mesh(network, directory, interval_s=interval_s) as mesh:
+    lines = list(combinations(range(6), 2)) if apart_s else []
+    with Mesh(network, directory, interval_s=interval_s, lines=lines) as mesh:
+        for link in mesh.lines.values():
+            link.set(delay=Constant(apart_s))
         drifting(mesh, rng)
         for node in mesh.nodes.values():
             node.clock.step_ns(rng.randint(-5 * MS, 5 * MS))
