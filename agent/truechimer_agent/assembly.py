@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from truechimer.config.model import ClockBoundConfig, ConnectionsConfig
+from truechimer.config.model import ClockBoundConfig, ConnectionsConfig, MeshConfig
 from truechimer_agent.bounds.estimator import Estimator
 from truechimer_agent.collectors.bound import Bounds
 from truechimer_agent.collectors.clockbound import ClockBound
@@ -15,6 +15,7 @@ from truechimer_agent.collectors.icmp import Icmp
 from truechimer_agent.collectors.kernel import Kernel
 from truechimer_agent.collectors.ntp import Ntp
 from truechimer_agent.collectors.pressure import Pressure
+from truechimer_agent.collectors.reflector import Reflections
 from truechimer_agent.collectors.stalls import Stalls
 from truechimer_agent.collectors.tcp import Tcp
 from truechimer_agent.collectors.vmrestore import VmRestore, is_told
@@ -84,6 +85,9 @@ COLLECTORS: Mapping[str, Callable[[Parts], Collector]] = {
         parts.config.connections or ConnectionsConfig(),
         lambda: names_of(parts.config.mesh.peers if parts.config.mesh else ()),
     ),
+    "reflector": lambda parts: Reflections(
+        parts.clock, parts.config.mesh or MeshConfig(), parts.config.cluster, parts.config.node
+    ),
 }
 
 
@@ -118,4 +122,6 @@ def collectors_of(parts: Parts) -> dict[str, Collector]:
         idle.add("clockbound")
     if parts.config.connections is None:
         idle.add("connections")
+    if parts.config.mesh is None:
+        idle.add("reflector")
     return {name: make(parts) for name, make in COLLECTORS.items() if name not in idle}

@@ -14,6 +14,7 @@ from truechimer_agent.collectors.bound import Bounds
 from truechimer_agent.collectors.clockbound import ClockBound
 from truechimer_agent.collectors.icmp import Icmp
 from truechimer_agent.collectors.ntp import Ntp
+from truechimer_agent.collectors.reflector import Reflections
 from truechimer_agent.collectors.tcp import Tcp
 from truechimer_agent.gathering import Gathering
 from truechimer_agent.hostclock import HostClock
@@ -66,8 +67,8 @@ async def _once(name: str, collector: Collector, gathering: Gathering) -> None:
         if isinstance(collector, Ntp):
             await collector.ask_once()
             return
-        if isinstance(collector, (Bounds, ClockBound)):
-            return  # the bound speaks last, when the others are done; nothing is published
+        if isinstance(collector, (Bounds, ClockBound, Reflections)):
+            return  # the bound speaks last, when the others are done; nothing is published or served
         try:
             await collector.open()
             if isinstance(collector, (Icmp, Tcp)):

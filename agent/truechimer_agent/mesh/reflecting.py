@@ -6,8 +6,8 @@ import threading
 from typing import TYPE_CHECKING, Protocol
 
 from truechimer.readings import NS
-from truechimer_agent.mesh.arrivals import Arrivals
 from truechimer_agent.mesh.floodfilter import MOST_BLOCKED
+from truechimer_agent.packettimes.arrivals import Arrivals
 from truechimer_agent.stamp.sources import network_of
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ BLOCK_S = 5
 LONGEST_BLOCK_S = 80
 _FORGIVEN_S = 60
 _ASLEEP_NS = 1_000_000
+_COLD_NS = 200_000
+"""After so long without a reply the processor's caches no longer hold what sends one."""
 _STOP_S = 2.0
 _HIGHEST_TTL = 255
 
@@ -51,6 +53,7 @@ class Reflecting:
         self._blocks = Blocks()
         self._stopping = False
         self._residence_ns = 0
+        self._last_raw_ns = 0
         self._thread = threading.Thread(target=self._run, name="reflector", daemon=True)
         self.failure: Exception | None = None
 
@@ -101,9 +104,11 @@ class Reflecting:
         if accepted is None:
             return
         slept_ns = reading.least_suspended_ns - self._host.suspended_ns
-        ttl = min(arrival.ttl, _HIGHEST_TTL)
+        reply = reflector.prepare(data, accepted, received_ns, min(arrival.ttl, _HIGHEST_TTL), steady.epoch)
+        if reading.raw_ns - self._last_raw_ns > _COLD_NS:
+            self._sock.rehearse(reply, arrival)
         sent_ns = steady.at(self._clocks.raw_ns())
-        reply = reflector.reply(data, accepted, received_ns, sent_ns, ttl, steady.epoch)
+        reflector.finish(reply, sent_ns)
         if slept_ns > _ASLEEP_NS or self._host.steady() is not steady:
             # S is broken, and not everybody knows yet: no answer is better than a false one.
             reflector.totals.failed += 1
@@ -114,6 +119,7 @@ class Reflecting:
             reflector.totals.failed += 1
             return
         reflector.totals.replies += 1
+        self._last_raw_ns = reading.raw_ns
         self._residence_ns = max(self._residence_ns, sent_ns - received_ns)
 
     def _block(self, now_ns: int) -> None:

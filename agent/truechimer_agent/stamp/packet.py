@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from truechimer_agent.stamp import tlv
 from truechimer_agent.stamp.errors import Forged, Malformed, Unauthenticated
-from truechimer_agent.stamp.key import DIGEST_BYTES
 
 if TYPE_CHECKING:
     from truechimer_agent.stamp.key import Key
@@ -38,7 +37,9 @@ _REPLY_STAMPS = struct.Struct("!IQHHQIQ")
 _AUTHENTICATED_REPLY = struct.Struct("!I12xQHH4xQ8xI12xQH6xB15x")
 _IDENTITY = struct.Struct("!II8s")
 _SENDER = struct.Struct("!8s8x")
-_RECEIVED = struct.Struct("!Q")
+_STAMP = struct.Struct("!Q")
+_TRANSMITTED_AT = 4
+_AUTHENTICATED_TRANSMITTED_AT = 16
 _RECEIVED_AT = 16
 _TTL_AT = 40
 _SIGNED_BYTES = 96
@@ -118,7 +119,7 @@ def decode_request(data: Data, key: Key | None) -> Request:
     if key is None:
         base_bytes = BASE_BYTES
         sequence, timestamp, error_estimate, ssid = _REQUEST.unpack_from(data)
-        (received,) = _RECEIVED.unpack_from(data, _RECEIVED_AT)
+        (received,) = _STAMP.unpack_from(data, _RECEIVED_AT)
         if received and (timestamp - received) & _MASK < _LONGEST_RESIDENCE:
             raise Malformed("this is a reply")
     else:
@@ -148,22 +149,20 @@ def authenticator_of(data: Data) -> bytes:
     return bytes(data[_SIGNED_BYTES:AUTHENTICATED_BASE_BYTES])
 
 
-def encode_reply(
+def prepare_reply(
     data: Data,
     request: Request,
-    times: tuple[int, int],
     sequence: int,
+    received: int,
     ttl: int,
     identity: Identity,
     key: Key | None,
 ) -> bytearray:
-    """The reply to ``request``, which was decoded from ``data``: exactly as long. ``times``: T2 and T3."""
-    received, transmitted = times
-    length = len(data)
+    """The reply to ``request``, which was decoded from ``data``: exactly as long, and as yet without T3."""
     reply = bytearray(data)
     fields = (
         sequence,
-        transmitted,
+        0,
         ERROR_ESTIMATE,
         request.ssid,
         received,
@@ -172,18 +171,25 @@ def encode_reply(
         request.error_estimate,
         ttl,
     )
-    if key is None:
-        if length < BASE_BYTES:
-            reply[:] = _REPLY.pack(*fields)[:length]
-            return reply
+    if key is not None:
+        _AUTHENTICATED_REPLY.pack_into(reply, 0, *fields)
+    elif len(reply) >= BASE_BYTES:
         _REPLY.pack_into(reply, 0, *fields)
     else:
-        _AUTHENTICATED_REPLY.pack_into(reply, 0, *fields)
-        reply[_SIGNED_BYTES : _SIGNED_BYTES + DIGEST_BYTES] = key.digest(reply[:_SIGNED_BYTES])
+        reply[:] = _REPLY.pack(*fields)[: len(reply)]
     extensions = request.extensions
     if extensions is not None:
         _answer_extensions(reply, extensions, identity, key)
     return reply
+
+
+def finish_reply(reply: bytearray, transmitted: int, key: Key | None) -> None:
+    """Put T3 into a prepared reply: as little as possible is done between its reading and the sending."""
+    if key is None:
+        _STAMP.pack_into(reply, _TRANSMITTED_AT, transmitted)
+        return
+    _STAMP.pack_into(reply, _AUTHENTICATED_TRANSMITTED_AT, transmitted)
+    reply[_SIGNED_BYTES:AUTHENTICATED_BASE_BYTES] = key.digest(memoryview(reply)[:_SIGNED_BYTES])
 
 
 def _answer_extensions(

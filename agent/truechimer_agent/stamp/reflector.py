@@ -17,7 +17,8 @@ from truechimer_agent.stamp.packet import (
     Request,
     authenticator_of,
     decode_request,
-    encode_reply,
+    finish_reply,
+    prepare_reply,
 )
 from truechimer_agent.stamp.replay import Memory, Window
 from truechimer_agent.stamp.sources import Allowance, Sources
@@ -117,19 +118,21 @@ class Reflector:
         self.sources.unanswered(network, now_ns)
         return None
 
-    def reply(
-        self, data: Data, accepted: Accepted, received_ns: int, transmitted_ns: int, ttl: int, epoch: int
-    ) -> bytearray:
-        """The reply to the packet that was accepted: T2 is rounded up, T3 down."""
-        return encode_reply(
+    def prepare(self, data: Data, accepted: Accepted, received_ns: int, ttl: int, epoch: int) -> bytearray:
+        """The reply to the packet that was accepted, but for T3; T2 is rounded up."""
+        return prepare_reply(
             data,
             accepted.request,
-            (stamp_up(received_ns), stamp_down(transmitted_ns)),
             accepted.sequence,
+            stamp_up(received_ns),
             ttl,
             Identity(epoch & 0xFFFF_FFFF, self._instance, self._node_id),
             self._key,
         )
+
+    def finish(self, reply: bytearray, transmitted_ns: int) -> None:
+        """Put T3 into a prepared reply, rounded down."""
+        finish_reply(reply, stamp_down(transmitted_ns), self._key)
 
     def _admit(
         self, request: Request, data: Data, network: bytes, address: tuple[str, int], now_ns: int
@@ -140,8 +143,10 @@ class Reflector:
         authenticator = None if self._key is None else authenticator_of(data)
         begins = False
         is_new = authenticator is None or authenticator not in self._memory
-        if is_new and session is not None and not session.window.is_new(request.sequence):
-            is_new = begins = session.window.is_later(request.timestamp)
+        if is_new and session is not None:
+            window = session.window
+            if not window.is_new(request.sequence, request.timestamp):
+                is_new = begins = window.is_later(request.timestamp)
         if not is_new:
             self.totals.replayed += 1
             if session is not None:
@@ -159,7 +164,7 @@ class Reflector:
         else:
             self._sessions.move_to_end(name)
         if begins:
-            session.window = Window()
+            session.window = Window(session.window)
             session.seen = 0
         session.window.add(request.sequence, request.timestamp)
         session.requests += 1

@@ -12,24 +12,28 @@ class Window:
     """The sequence numbers of one run of probes: the highest and which of the 1,024 up to it were seen.
 
     What lies below the window counts as seen. A sender that begins anew is told by its timestamps, which
-    are later than all that came before; a replayed packet's are not.
+    are later than all that came before; a replayed packet's are not. ``before`` is the window of the run
+    before, whose packets are not new either.
     """
 
-    __slots__ = ("_bits", "_highest", "_newest")
+    __slots__ = ("_bits", "_floor", "_highest", "_newest")
 
-    def __init__(self) -> None:
+    def __init__(self, before: Window | None = None) -> None:
         self._highest = -1
         self._bits = 0
-        self._newest = 0
+        self._newest: int | None = None
+        self._floor = None if before is None else before._newest
 
-    def is_new(self, sequence: int) -> bool:
-        """Whether this number has not been seen."""
+    def is_new(self, sequence: int, timestamp: int) -> bool:
+        """Whether a request with this number, sent at this NTP timestamp, has not been seen."""
+        if self._floor is not None and not _is_later(timestamp, self._floor):
+            return False
         age = self._highest - sequence
         return age < 0 or (age < WINDOW_BITS and not self._bits >> age & 1)
 
     def is_later(self, timestamp: int) -> bool:
-        """Whether this NTP timestamp is later than all seen (by up to 68 years: the era is not known)."""
-        return 0 < (timestamp - self._newest) % _ERA < _ERA // 2
+        """Whether this NTP timestamp is later than all seen."""
+        return self._newest is None or _is_later(timestamp, self._newest)
 
     def add(self, sequence: int, timestamp: int) -> None:
         """It has been seen now."""
@@ -42,8 +46,13 @@ class Window:
             self._bits |= 1 << -ahead
         if ahead > 0:
             self._highest = sequence
-        if self._newest == 0 or self.is_later(timestamp):
+        if self.is_later(timestamp):
             self._newest = timestamp
+
+
+def _is_later(timestamp: int, than: int) -> bool:
+    """By up to 68 years: the era is not known."""
+    return 0 < (timestamp - than) % _ERA < _ERA // 2
 
 
 class Memory:
