@@ -15,7 +15,8 @@ from truechimer_analyzer.clocks import assessing, history, nodeclock, past, step
 from truechimer_analyzer.reading import Reader, nothing
 from truechimer_analyzer.report import render
 from truechimer_analyzer.skew import gathering
-from truechimer_analyzer.skew.describing import PAIRS_SHOWN, describe
+from truechimer_analyzer.skew.describing import describe
+from truechimer_analyzer.skew.pairs import PAIRS_SHOWN
 from truechimer_analyzer.skew.proving import prove
 from truechimer_analyzer.skew.reading import clusters
 from truechimer_analyzer.stability import nodes as stability

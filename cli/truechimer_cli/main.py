@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "up": ("truechimer_cli.commands.up:up", "Measure this host and show it: agent, analyzer, page."),
     "clocks": ("truechimer_cli.commands.answers:clocks", "How wrong each clock can be, and who drifts."),
+    "skew": ("truechimer_cli.commands.answers:skew", "How far apart any two clocks can be, proven."),
     "rtt": ("truechimer_cli.commands.answers:rtt", "How long the network delays, path by path."),
     "pauses": ("truechimer_cli.commands.answers:pauses", "How long hosts and processes stop, and why."),
     "stability": ("truechimer_cli.commands.answers:stability", "How steadily each clock runs, by time span."),

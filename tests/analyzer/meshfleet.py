@@ -325,7 +325,7 @@ def _bounds(host: Host, random: np.random.Generator) -> list[Rows]:
 
 
 def drawn(seed: int) -> Fleet:
-    """A fleet by chance: two to six hosts, clocks hours apart, drifting, slewed, stepped, late, half measured."""
+    """A fleet by chance: two to six hosts, clocks hours apart, drifting, slewed, stepped, late."""
     random = np.random.default_rng(seed)
     names = [f"n{index}" for index in range(random.integers(2, 7))]
     hosts = [_host(name, random) for name in names]

@@ -2,8 +2,8 @@
 
 An exchange says l <= S_b − S_a <= u when S_a was s. Up to the instant, S_a went on by τ, and S_b − S_a
 changed by τ (f_a − f_b) / (1 + f_b) for some frequency errors f = d(UTC − S)/dS within the bounds that each
-node told: for τ < 0 as well, where the instant lies before the exchange. Of τ only a span is known (``instant``); the
-bound takes the worst of it. UTC − S changes by f / (1 + f) of what UTC went on by.
+node told: for τ < 0 as well, where the instant lies before the exchange. Of τ only a span is known
+(``instant``); the bound takes the worst of it. UTC − S changes by f / (1 + f) of what UTC went on by.
 
 Of every directed pair the tightest bound is kept after ageing; but of a hundred or more, the most extreme
 one in a hundred are passed over: one bad stamp in a thousand would otherwise be the tightest for minutes.

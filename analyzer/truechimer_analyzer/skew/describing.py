@@ -5,27 +5,22 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from truechimer.samples import Judgement
 from truechimer_analyzer.skew.ageing import Kind
 from truechimer_analyzer.skew.consequences import commit_wait_s, judge_max_offset, lww_gap_s
 from truechimer_analyzer.skew.epsilon import Reason
+from truechimer_analyzer.skew.pairs import PAIRS_SHOWN, pairs_of
 from truechimer_analyzer.skew.proving import Lack
 from truechimer_analyzer.window import NS, iso, number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from truechimer_analyzer.skew.constraints import Floats, Indexes
+    from truechimer_analyzer.skew.constraints import Floats
     from truechimer_analyzer.skew.epsilon import Epsilon, Unproven
     from truechimer_analyzer.skew.proving import Proof
     from truechimer_analyzer.skew.reading import Evidence
 
-PAIRS_SHOWN = 200
-"""The worst; unless told otherwise."""
-_EXTREMES = 20
-"""Where pairs are only known through UTC: those of so many nodes at either end are shown."""
 Document = dict[str, object]
 
 
@@ -43,10 +38,11 @@ def describe(
     plain, robust = (skew.all_true, skew.robust) if skew else (None, None)
     epsilon_s, epsilon_k_s = (each.epsilon_s if each else None for each in (plain, robust))
     within = None if node is None or node not in names else names.index(node)
-    pairs, of_pairs, unproven, of_unproven = _pairs(proof, within, pairs_shown)
+    pairs, of_pairs, unproven, of_unproven = pairs_of(proof, within, pairs_shown)
     return {
         "cluster": proof.cluster.name,
         "at": None if math.isnan(proof.at_s) else iso(round(proof.at_s * NS)),
+        "at_by": _at_by(proof),
         "age_s": number(as_of_ns / NS - proof.at_s),
         "epsilon_s": epsilon_s,
         "epsilon_k_s": epsilon_k_s,
@@ -60,6 +56,7 @@ def describe(
         "lww_gap_s": None if epsilon_s is None else lww_gap_s(epsilon_s),
         "lww_gap_k_s": None if epsilon_k_s is None else lww_gap_s(epsilon_k_s),
         "method": plain.method.value if plain else None,
+        "method_k": robust.method.value if robust else None,
         "max_offset": {
             "configured_s": max_offset_s,
             "judgement": _judged(proof, plain, robust, max_offset_s).value,
@@ -77,6 +74,12 @@ def describe(
         "unproven": unproven,
         "of_unproven": of_unproven,
     }
+
+
+def _at_by(proof: Proof) -> str | None:
+    """Whose clock says when the instant was: UTC's where anybody's bound of it counts, else a node's."""
+    roots = proof.places.root[list(proof.members)].tolist()
+    return proof.cluster.names[min(roots)] if roots else None
 
 
 def _names(names: tuple[str, ...], pair: tuple[int, int] | None) -> list[str] | None:
@@ -119,89 +122,6 @@ def _missing(proof: Proof, unproven: Unproven) -> str:
     return f"nothing is known of the wall clock of {names[a]}" if a is not None else reason.value
 
 
-def _pairs(proof: Proof, within: int | None, shown: int) -> tuple[list[Document], int, list[Document], int]:
-    """Pairs that are proven, the worst first, of how many; and those that are not."""
-    if proof.skew is None:
-        return [], 0, [], 0
-    names, members = proof.cluster.names, np.array(proof.members, dtype=np.intp)
-    plain, robust = proof.skew.all_true, proof.skew.robust
-    if within is not None:
-        a, b = np.full(len(members), within, dtype=np.intp), members
-        a, b = a[members != within], b[members != within]
-        a, b = (a, b) if within in proof.members else (a[:0], b[:0])
-        a, b = np.minimum(a, b), np.maximum(a, b)
-        total = len(a)
-    elif plain.pairs_upper_s is not None or robust.pairs_upper_s is not None or len(members) <= 2 * _EXTREMES:
-        first, second = np.triu_indices(len(members), 1)
-        a, b = members[first], members[second]
-        total = len(a)
-    else:
-        chosen = _extremes(plain if plain.epsilon_s is not None else robust, members)
-        first, second = np.triu_indices(len(chosen), 1)
-        a, b = chosen[first], chosen[second]
-        total = len(members) * (len(members) - 1) // 2
-    bounds = np.stack((*_between(plain, a, b), *_between(robust, a, b)))
-    bounds[~np.isfinite(bounds)] = np.nan
-    proven = np.isfinite(bounds[:2]).all(axis=0) | np.isfinite(bounds[2:]).all(axis=0)
-    worst_s = np.nan_to_num(np.abs(bounds)).max(axis=0)
-    order = np.flatnonzero(proven)
-    order = order[np.argsort(-worst_s[order], kind="stable")]
-    missing = np.flatnonzero(~proven)
-    return (
-        [
-            {
-                "a": names[a[each]],
-                "b": names[b[each]],
-                **{
-                    name: number(value)
-                    for name, value in zip(
-                        ("lower_s", "upper_s", "lower_k_s", "upper_k_s"), bounds[:, each], strict=True
-                    )
-                },
-            }
-            for each in order[:shown].tolist()
-        ],
-        total - len(missing),
-        [
-            {
-                "a": names[a[each]],
-                "b": names[b[each]],
-                "missing": _pair_lacks(proof, int(a[each]), int(b[each])),
-            }
-            for each in missing[:shown].tolist()
-        ],
-        len(missing),
-    )
-
-
-def _extremes(epsilon: Epsilon, members: Indexes) -> Indexes:
-    """The members that may be furthest ahead and furthest behind."""
-    ahead = members[np.argsort(-np.nan_to_num(epsilon.utc_upper_s[members], nan=np.inf), kind="stable")]
-    late = members[np.argsort(np.nan_to_num(epsilon.utc_lower_s[members], nan=-np.inf), kind="stable")]
-    return np.unique(np.concatenate((ahead[:_EXTREMES], late[:_EXTREMES])))
-
-
-def _between(epsilon: Epsilon, a: Indexes, b: Indexes) -> tuple[Floats, Floats]:
-    """Bounds of W_b − W_a."""
-    upper_s = epsilon.pairs_upper_s
-    if upper_s is not None:
-        return -upper_s[b, a], upper_s[a, b]
-    return (
-        epsilon.utc_lower_s[b] - epsilon.utc_upper_s[a],
-        epsilon.utc_upper_s[b] - epsilon.utc_lower_s[a],
-    )
-
-
-def _pair_lacks(proof: Proof, a: int, b: int) -> str:
-    skew, names = proof.skew, proof.cluster.names
-    assert skew is not None
-    if not skew.liars.consistent:
-        if {a, b} & set(skew.liars.certain):
-            return "one of them contradicts the others for certain"
-        return "the evidence contradicts itself, and without those who may be wrong nothing connects them"
-    return f"nothing connects {names[a]} with {names[b]}: neither exchanges nor bounds of UTC"
-
-
 def _node(proof: Proof, node: int) -> Document:
     """Bounds of UTC − wall of a node, and who proves them: its own servers, its peers, or both."""
     assert proof.skew is not None
@@ -209,8 +129,11 @@ def _node(proof: Proof, node: int) -> Document:
     edges = proof.aged
     own = (edges.kind == Kind.BOUND) & ((edges.tail == node) | (edges.head == node))
     lower_s, upper_s = (_negated(each, node) for each in (plain.utc_upper_s, plain.utc_lower_s))
+    lower_k_s, upper_k_s = (_negated(each, node) for each in (robust.utc_upper_s, robust.utc_lower_s))
     by = None
-    if lower_s is not None and upper_s is not None:
+    if lower_s is None and lower_k_s is not None:
+        by = "ntp_and_peers" if own.any() else "peers"
+    elif lower_s is not None and upper_s is not None:
         by = "peers"
         if own.any():
             own_s = float(edges.weight_s[own].sum())
@@ -220,8 +143,8 @@ def _node(proof: Proof, node: int) -> Document:
         "node": proof.cluster.names[node],
         "utc_lower_s": lower_s,
         "utc_upper_s": upper_s,
-        "utc_lower_k_s": _negated(robust.utc_upper_s, node),
-        "utc_upper_k_s": _negated(robust.utc_lower_s, node),
+        "utc_lower_k_s": lower_k_s,
+        "utc_upper_k_s": upper_k_s,
         "utc_by": by,
         "wall_width_s": float(proof.wall_upper_s[node] - proof.wall_lower_s[node]),
     }

@@ -2,9 +2,9 @@
 
 S of two nodes have nothing to do with each other: they may be hours apart. What orders them is the evidence
 itself. **The instant is defined by UTC**: it is when UTC was ``at_s``. A node's S then was
-``at_s`` − (UTC − S), and UTC − S is bounded by the node's own servers or, through exchanges, by those of its peers. Where no node
-of a connected part has a bound of UTC, the instant is defined by S of one of them, its *root*, and ``at_s``
-is only what that node's stamps make of it.
+``at_s`` − (UTC − S), and UTC − S is bounded by the node's own servers or, through exchanges, by those of its
+peers. Where no node of a connected part has a bound of UTC, the instant is defined by S of one of them, its
+*root*, and ``at_s`` is only what that node's stamps make of it.
 
 So no arrival time and no stamp is trusted to place anything. The places are estimates to begin with, with a
 doubt of at least a quarter of a second; they are assumed when exchanges are aged to the instant, and for

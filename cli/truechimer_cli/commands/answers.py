@@ -1,4 +1,4 @@
-"""The answering commands: ``clocks``, ``rtt``, ``pauses``, ``stability``, ``timeouts``, ``report``."""
+"""The answering commands: clocks, skew, rtt, pauses, stability, timeouts, report."""
 
 from __future__ import annotations
 
@@ -51,9 +51,7 @@ def answering(function: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
-@click.command()
-@answering
-@click.option(
+_watching = click.option(
     "--watch",
     "every_s",
     is_flag=False,
@@ -62,6 +60,11 @@ def answering(function: Callable[..., Any]) -> Callable[..., Any]:
     metavar="[SECONDS]",
     help=f"Ask again every so many seconds ({REFRESH_S:g}) until Ctrl-C; with --json a document a line.",
 )
+
+
+@click.command()
+@answering
+@_watching
 def clocks(
     query: dict[str, str], store: str | None, *, as_json: bool, check: bool, every_s: float | None
 ) -> int:
@@ -75,12 +78,40 @@ def clocks(
     from truechimer_cli.tables.clocks import tables
 
     if every_s is not None:
-        if check:
-            raise UserError("--check goes without --watch: a watch ends with Ctrl-C, not with a verdict")
-        from truechimer_cli.watching import watch
-
-        return watch(lambda: ask("clocks", query, store), tables, every_s, as_json=as_json)
+        return _watched("clocks", query, store, tables, every_s, as_json=as_json, check=check)
     return _answer(ask("clocks", query, store), tables, "nodes", as_json=as_json, bad=check and _clock_is_bad)
+
+
+@click.command()
+@answering
+@click.option("--max-offset", metavar="500ms", help="Judge against this. [default: limits.max_skew_s]")
+@click.option("--k", metavar="N", help="How many nodes may be wrong unnoticed, 0 to 2. [default: 1]")
+@click.option("--pairs", metavar="N", help="List so many pairs, the worst first. [default: 200]")
+@_watching
+def skew(
+    query: dict[str, str],
+    store: str | None,
+    *,
+    as_json: bool,
+    check: bool,
+    every_s: float | None,
+    **asked: str | None,
+) -> int:
+    """How far apart any two nodes' wall clocks can be, proven from packets between them.
+
+    Two figures: when all evidence is true, and whichever N nodes are wrong without being found out (--k).
+    Evidence that contradicts itself is shown, and who must or may be wrong. --check: exit code 1 when not
+    proven within the maximum offset, or when evidence contradicts itself.
+
+    Example: truechimer skew --max-offset 500ms --check
+    """
+    from truechimer_cli.tables.skew import tables
+
+    query |= {name: value for name, value in asked.items() if value is not None}
+    if every_s is not None:
+        return _watched("skew", query, store, tables, every_s, as_json=as_json, check=check)
+    document = ask("skew", query, store)
+    return _answer(document, tables, "clusters", as_json=as_json, bad=check and _skew_is_bad)
 
 
 @click.command()
@@ -218,6 +249,23 @@ def report(
     return 0
 
 
+def _watched(
+    command: str,
+    query: dict[str, str],
+    store: str | None,
+    tables: Callable[[Document], list[RenderableType]],
+    every_s: float,
+    *,
+    as_json: bool,
+    check: bool,
+) -> int:
+    if check:
+        raise UserError("--check goes without --watch: a watch ends with Ctrl-C, not with a verdict")
+    from truechimer_cli.watching import watch
+
+    return watch(lambda: ask(command, query, store), tables, every_s, as_json=as_json)
+
+
 def _answer(
     document: Document,
     tables: Callable[[Document], list[RenderableType]],
@@ -260,6 +308,13 @@ def _too_little_of(records: list[Document]) -> None:
 def _clock_is_bad(document: Document) -> bool:
     return any(
         node.get("state") != "ok" or node.get("judgement") != "proven_within" for node in document["nodes"]
+    )
+
+
+def _skew_is_bad(document: Document) -> bool:
+    return any(
+        cluster["max_offset"].get("judgement") != "proven_within" or cluster["inconsistent"].get("cycle")
+        for cluster in document["clusters"]
     )
 
 
