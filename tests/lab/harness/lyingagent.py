@@ -1,7 +1,7 @@
 """An agent whose reflector lies: its STAMP answers' T2 and T3 are off, and everything else of it is honest.
 
-`python -P lyingagent.py run --config FILE` is `python -m truechimer_agent run --config FILE` with one method
-of the reflector wrapped. How much it lies, and to whom, stands in a mapped file, written while it runs.
+`python -P lyingagent.py run --config FILE` is `python -m truechimer_agent run --config FILE` with what puts
+T2 and T3 into a reply wrapped. How much it lies, and to whom, stands in a mapped file.
 """
 
 import hashlib
@@ -83,20 +83,24 @@ def _mapped(file: Path, *, writable: bool) -> tuple[mmap.mmap, "memoryview[int]"
 
 def main() -> int:
     """Run the agent of this command line, its reflector wrapped."""
+    from truechimer_agent.__main__ import main as run
     from truechimer_agent.stamp.reflector import Reflector
 
-    from truechimer_agent.__main__ import main as run
-
     _, cells = _mapped(Path(os.environ["LYING_AGENT_FILE"]), writable=False)
-    honest = Reflector.reply
+    prepare, finish = Reflector.prepare, Reflector.finish
+    told = [0]  # the lie of the reply that is being made: one thread makes them one by one
 
-    def reply(
-        self: Reflector, data: Any, accepted: Any, received_ns: int, transmitted_ns: int, *more: Any
+    def lying_prepare(
+        self: Reflector, data: Any, accepted: Any, received_ns: int, ttl: int, epoch: int
     ) -> bytearray:
-        lie = lie_ns(cells, accepted.request.sender_id)
-        return honest(self, data, accepted, received_ns + lie, transmitted_ns + lie, *more)
+        told[0] = lie_ns(cells, accepted.request.sender_id)
+        return prepare(self, data, accepted, received_ns + told[0], ttl, epoch)
 
-    Reflector.reply = reply  # type: ignore[method-assign]
+    def lying_finish(self: Reflector, reply: bytearray, transmitted_ns: int) -> None:
+        finish(self, reply, transmitted_ns + told[0])
+
+    Reflector.prepare = lying_prepare  # type: ignore[method-assign]
+    Reflector.finish = lying_finish  # type: ignore[method-assign]
     return run(sys.argv[1:])
 
 
