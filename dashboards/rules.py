@@ -12,6 +12,8 @@ MAX_OFFSET_S = 0.05
 MAX_FREQUENCY_PPM = 100
 MAX_PAUSE_S = 1
 MAX_UNANSWERED = 0.05
+MAX_LOST_ONE_WAY = 0.05
+LOSS_RATIO = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +179,15 @@ _UNANSWERED = (
     "/ count_over_time(truechimer_rtt_outcome[5m])"
 )
 
+# Of a path's probes those lost one way, when so many more are lost that way than the other.
+_LOST_ONE_WAY = " or ".join(
+    f"(sum_over_time(truechimer_path_lost_{way}[5m]) / sum_over_time(truechimer_path_sent[5m]) "
+    f"> {MAX_LOST_ONE_WAY} "
+    f"and sum_over_time(truechimer_path_lost_{way}[5m]) "
+    f"> {LOSS_RATIO} * sum_over_time(truechimer_path_lost_{other}[5m]))"
+    for way, other in (("forward", "backward"), ("backward", "forward"))
+)
+
 _DELAYS = Group(
     "truechimer-delays",
     (
@@ -203,6 +214,18 @@ _DELAYS = Group(
             "Compare with other nodes' probes of the same peer: all of them failing is the peer, one of "
             "them is "
             "the path.",
+        ),
+        Alert(
+            "TruechimerLossOneWay",
+            _LOST_ONE_WAY,
+            "5m",
+            "warning",
+            "{{ $labels.node }}: {{ $value | humanizePercentage }} of packets are lost one way only between it "
+            "and {{ $labels.peer }}",
+            f"More than {LOSS_RATIO} times as many as the other way. What is lost forward never reached the "
+            "peer; what is lost backward the peer had answered.",
+            "truechimer_path_lost_forward and _backward tell which way. Look at the sending side's queues and "
+            "firewall, and at the receiving side's filter: the other direction's path is good.",
         ),
     ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -249,6 +250,11 @@ def _report(reader: Reader, question: Question, limits: LimitsConfig) -> dict[st
             advised = _timeouts(reader, question, limits)
         except NotEnough as refused:
             advised = refused
+    apart = None
+    if clocks_too:
+        # Who has no mesh did not ask for this part.
+        with suppress(NotEnough):
+            apart = _skew(reader, question, limits)
     markdown = render(
         question.window,
         limits,
@@ -257,6 +263,7 @@ def _report(reader: Reader, question: Question, limits: LimitsConfig) -> dict[st
         _rtt(reader, question, limits) if delays_too else None,
         advised,
         _stability(reader, question, limits) if clocks_too else None,
+        apart,
     )
     return {"markdown": markdown, "generated": iso(question.window.as_of_ns)}
 

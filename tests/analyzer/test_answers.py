@@ -40,6 +40,7 @@ def host() -> list[Sample]:
         *(made.pause_window(float(at)) for at in range(0, 100, 10)),
         made.pause(60.0, 0.05),
         *(made.probe(float(at), 0.001 + at * 37 % 100 * 1e-5) for at in range(100)),
+        made.probe(97.0, 0.001, peer="z", via="stamp"),
     ]
 
 
@@ -121,6 +122,7 @@ def test_missing_fields_never_become_nan(command: str) -> None:
         made.sample("truechimer_clock_event", 1, {"size_seconds": 0.1}, kind="step"),
         made.sample("truechimer_kernel", 1, {"status": 0}),
         made.sample("truechimer_rtt", 1, {"outcome": 0}, peer="b", via="tcp"),
+        made.sample("truechimer_rtt", 1, {"outcome": 0}, peer="b", via="stamp"),
         made.sample("truechimer_pause", 1, {"confidence_ratio": 0.5}, source="s", runtime="r", cause="io"),
         made.sample("truechimer_pause_window", 1, {"count": 0}, source="s", runtime="r"),
     ]

@@ -2,8 +2,10 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 from analyzer import synthetic as made
+from analyzer.meshfleet import NOW_S, Fleet, Host
 from analyzer.synthetic import ArrayStore
 
 from truechimer.samples import Sample
@@ -55,6 +57,25 @@ def test_a_report_has_every_part_with_its_evidence_and_assumptions() -> None:
         assert part in text
     assert "None" not in text
     assert "nan" not in text.lower()
+
+
+def test_a_mesh_has_its_part_with_the_liar_and_his_evidence() -> None:
+    hosts = [Host(name, peers=[each for each in "abcd" if each != name]) for name in "abcd"]
+    text = report(Fleet(hosts, np.random.default_rng(1)).samples(), NOW_S, kind="clocks")
+    for part in ("## Skew", "prod: 4 wall clocks at most", "proven within 250 ms", "of 6 pairs", "500 ppm"):
+        assert part in text
+    hosts[2].stamp_lie_s = 0.02
+    hosts[2].name = "c|*x"
+    for host in hosts:
+        host.peers = [each.name for each in hosts if each is not host]
+    text = report(Fleet(hosts, np.random.default_rng(1)).samples(), NOW_S, kind="clocks")
+    assert r"c\|\*x must be wrong" in text
+    assert r"asked c\|\*x at 2026-11-22T20:" in text
+    assert "None" not in text
+
+
+def test_without_a_mesh_there_is_no_part_about_skew() -> None:
+    assert "## Skew" not in report(host())
 
 
 def steady(node: str = "a") -> list[Sample]:

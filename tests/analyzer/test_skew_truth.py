@@ -34,7 +34,7 @@ def test_a_node_without_servers_is_bounded_through_its_peers(honest_meshes):
 
 
 def test_peers_know_more_of_each_other_than_servers_know_of_both(honest_meshes):
-    """With servers milliseconds and peers tens of microseconds away: at most a fifth as wide, on the median."""
+    """Servers milliseconds away, peers tens of microseconds: at most a fifth as wide on the median."""
     assert len(honest_meshes.ratios) > 1000
     assert np.median(honest_meshes.ratios) <= 0.2
 
@@ -50,7 +50,7 @@ def test_one_liar_neither_gets_others_named_nor_falsifies_epsilon_1(kind):
 
 
 def test_epsilon_alone_is_falsified_by_lies_that_nobody_notices():
-    """Why ε_1 is published: there are lies within the slack that make ε's bounds false without a contradiction."""
+    """Why ε_1 is published: lies within the slack make ε's bounds false without a contradiction."""
     tally = Lied()
     for seed in range(60):
         lied(seed, 8, tally, "small")
@@ -60,7 +60,7 @@ def test_epsilon_alone_is_falsified_by_lies_that_nobody_notices():
 
 @pytest.mark.parametrize("forget", [False, True])
 def test_twenty_milliseconds_are_pinned_on_the_liar_in_the_first_round(forget):
-    """In a full mesh of six, as soon as two peers have the shifted answers, also when nothing older is known."""
+    """A full mesh of six: as soon as two peers have shifted answers, also when nothing older is known."""
     assert {rounds_until_named(seed, 0.0, forget=forget) for seed in range(30)} == {1}
 
 

@@ -17,6 +17,7 @@ LABELS = {
     "truechimer_clock_event": 'kind="step"',
     "truechimer_daemon": 'daemon="chrony"',
     "truechimer_rtt": 'peer="b",via="tcp"',
+    "truechimer_path": 'peer="b"',
     "truechimer_pause": 'source="host",runtime="host",cause="steal"',
     "truechimer_collector": 'collector="ntp"',
 }
@@ -70,6 +71,15 @@ def frequency(lower: float, upper: float) -> dict[str, str]:
 def probes(outcome: str, rtt: str | None) -> dict[str, str]:
     found = {"truechimer_rtt_outcome": outcome}
     return found if rtt is None else {**found, "truechimer_rtt_rtt_seconds": rtt}
+
+
+def path(forward: float, backward: float) -> dict[str, str]:
+    """Ten probes per point, and how many of them were lost which way."""
+    return {
+        "truechimer_path_sent": steady(10),
+        "truechimer_path_lost_forward": steady(forward),
+        "truechimer_path_lost_backward": steady(backward),
+    }
 
 
 def spool(oldest: str, size: str) -> dict[str, str]:
@@ -176,6 +186,17 @@ CASES = {
             "scraped": probes(steady(0), None),
         },
         {"mute", "half"},
+        "12m",
+        quiet_at=("4m",),
+    ),
+    "TruechimerLossOneWay": Case(
+        {
+            "there": path(forward=2, backward=0),
+            "back": path(forward=0, backward=2),
+            "both": path(forward=2, backward=2),
+            "hardly": path(forward=0.2, backward=0),
+        },
+        {"there", "back"},
         "12m",
         quiet_at=("4m",),
     ),

@@ -6,23 +6,23 @@ Names come from the network: everything from a document is escaped.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from truechimer.errors import NotEnough
+from truechimer_analyzer.report import mesh
 from truechimer_analyzer.report import stability as steadiness
+from truechimer_analyzer.report.blocks import escaped, listed, table
 from truechimer_analyzer.report.figures import count, length, rate, signed
 from truechimer_analyzer.timeouts import ASSUMPTIONS, TimeoutsRefused
 from truechimer_analyzer.window import iso
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from truechimer.config.model import LimitsConfig
     from truechimer_analyzer.window import Window
 
 Document = dict[str, Any]
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~])")
 _CLOCK_ASSUMPTIONS = (
     "UTC is where at least n − f of a node's n servers say; f is the number of falsetickers tolerated",
     "a server is within half its root delay plus its root dispersion of UTC, as it says itself",
@@ -44,6 +44,7 @@ def render(
     rtt: Mapping[str, Any] | None,
     timeouts: Mapping[str, Any] | NotEnough | None,
     stability: Mapping[str, Any] | None = None,
+    skew: Mapping[str, Any] | None = None,
 ) -> str:
     """One Markdown document of what is not None; ``timeouts`` may be the refusal that was raised instead."""
     between = f"From {iso(window.since_ns)} to {iso(window.as_of_ns)} UTC."
@@ -53,9 +54,12 @@ def render(
     if clocks is not None:
         parts += [*_summary(clocks, limits), "## Clocks", *_clocks(clocks, limits)]
         rests_on += _CLOCK_ASSUMPTIONS
+    if skew is not None:
+        parts += ["## Skew", *mesh.section(skew)]
+        rests_on += mesh.ASSUMPTIONS
     if stability is not None and stability["nodes"]:
         cells = [[escaped(cell) for cell in (name, *row)] for name, row in steadiness.rows(stability)]
-        parts += ["## Stability", _table(steadiness.HEAD, cells), steadiness.EXPLAINED]
+        parts += ["## Stability", table(steadiness.HEAD, cells), steadiness.EXPLAINED]
         rests_on += steadiness.ASSUMPTIONS
     if rtt is not None:
         parts += ["## Round trips", *_rtt(rtt)]
@@ -65,23 +69,8 @@ def render(
     if timeouts is not None:
         parts += ["## Timeouts", *_timeouts(timeouts)]
         rests_on += ASSUMPTIONS
-    parts += ["## What this rests on", _listed(rests_on)]
+    parts += ["## What this rests on", listed(rests_on)]
     return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def escaped(text: object) -> str:
-    """Text that Markdown shows as it is; one line."""
-    return _SPECIAL.sub(r"\\\1", " ".join(str(text).split()))
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = ["| " + " | ".join(head) + " |", "|" + "|".join("---" for _ in head) + "|"]
-    lines += ["| " + " | ".join(row) + " |" for row in rows]
-    return "\n".join(lines)
-
-
-def _listed(items: Iterable[str]) -> str:
-    return "\n".join(f"- {item}" for item in items)
 
 
 def _summary(clocks: Mapping[str, Any], limits: LimitsConfig) -> Iterator[str]:
@@ -102,7 +91,7 @@ def _clocks(clocks: Mapping[str, Any], limits: LimitsConfig) -> Iterator[str]:
         yield "No evidence."
         return
     yield f"Limits: {length(limits.max_offset_s)}, {limits.max_frequency_ppm:g} ppm."
-    yield _table(
+    yield table(
         ("node", "state", "judgement", "UTC − clock, from", "to", "rate, ppm", "servers", "last seen"),
         [
             (
@@ -126,7 +115,7 @@ def _clocks(clocks: Mapping[str, Any], limits: LimitsConfig) -> Iterator[str]:
     ]
     if flags:
         yield "### Flags"
-        yield _listed(flags)
+        yield listed(flags)
     pending = [
         f"{escaped(node['node'])}: {escaped(flag['flag'].replace('_', ' '))} since {flag['since']}, "
         f"raised at {flag['due']} if it lasts: {escaped(_evidence(flag['evidence']))}"
@@ -135,7 +124,7 @@ def _clocks(clocks: Mapping[str, Any], limits: LimitsConfig) -> Iterator[str]:
     ]
     if pending:
         yield "### Pending"
-        yield _listed(pending)
+        yield listed(pending)
 
 
 def _servers(servers: list[Document]) -> str:
@@ -184,7 +173,7 @@ def _rtt(rtt: Mapping[str, Any]) -> Iterator[str]:
     if not rtt["paths"]:
         yield "No probes in this window."
         return
-    yield _table(
+    yield table(
         ("path", "via", "probes", "lost", "refused", "p50", "p99", "p99.9", "longest"),
         [
             (
@@ -206,7 +195,7 @@ def _pauses(pauses: Mapping[str, Any]) -> Iterator[str]:
     if not sources:
         yield "Nobody was looking: no meter reported in this window."
         return
-    yield _table(
+    yield table(
         (
             "source",
             "observed",
@@ -258,18 +247,18 @@ def _advised(timeouts: Mapping[str, Any]) -> Iterator[str]:
         f"ones; a month is 30 days at {evidence['rate_hz']:.3g} operations a second; asked for at most "
         f"{timeouts['asked']['false_per_month']:g} false timeouts a month."
     )
-    yield _table(
+    yield table(
         ("use", "timeout", "false a month", "at most (95 %)", "binding", "strictest supported"),
         [_use(use) for use in timeouts["uses"]],
     )
-    yield _listed(
+    yield listed(
         f"{escaped(use['use'])}: {escaped(use['refused']['reason'])}"
         for use in timeouts["uses"]
         if use["refused"]
     )
     if timeouts["backtest"]:
         yield "Fitted on the first half of the window, judged on the second:"
-        yield _table(
+        yield table(
             ("detector", "operations", "mistakes", "a month", "worst hour"),
             [
                 (

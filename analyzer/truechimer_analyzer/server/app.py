@@ -123,6 +123,14 @@ class _Handlers:
 
     async def metrics(self, request: Request) -> Response:  # noqa: ARG002 - a handler's signature
         """Prometheus text."""
+        service = self._service
+        await to_thread.run_sync(
+            service.metrics.skew.refresh,
+            service.store,
+            service.limits,
+            limiter=self._answering,
+            abandon_on_cancel=True,
+        )
         return Response(self._service.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     async def login(self, request: Request) -> Response:

@@ -1,10 +1,12 @@
-"""The analyzer's self-watch, as Prometheus text."""
+"""The analyzer's self-watch, and what it proves of clusters' skew, as Prometheus text."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from truechimer_analyzer.server.skewgauges import SkewGauges
 
 if TYPE_CHECKING:
     from truechimer_analyzer.stores import Commit
@@ -27,6 +29,7 @@ class Metrics:
             buckets=_COMMIT_BUCKETS_S,
             registry=self._registry,
         )
+        self.skew = SkewGauges(self._registry)
         self._last_s = Gauge(
             "truechimer_analyzer_last_commit_timestamp_seconds",
             "arrival time of the newest transaction",

@@ -73,7 +73,7 @@ def honest(seed: int, rounds: int, tally: Honest) -> Honest:
 
 
 def _outside(found: Epsilon, error_s: np.ndarray) -> np.ndarray:
-    """Which ordered pairs (UTC among them) are not what is said of them; those of whom nothing is said are."""
+    """Which ordered pairs (UTC among them) are further apart than is said of them."""
     pairs_s = found.pairs_upper_s
     assert pairs_s is not None
     between = error_s[None, :] - error_s[:, None]

@@ -13,7 +13,7 @@ LARGE_S = (50e-6, 0.1)
 
 @dataclass(frozen=True)
 class Lie:
-    """``node`` lies in exchanges of one kind, from ``since_s`` on, by ``size_s`` (times a factor per peer)."""
+    """``node`` lies in exchanges of one kind, from ``since_s`` on, by ``size_s`` times a factor per peer."""
 
     node: int
     kind: str
@@ -24,7 +24,7 @@ class Lie:
 
     @classmethod
     def draw(cls, rng: np.random.Generator, nodes: int, kind: str) -> Lie:
-        """A liar, when it begins, and how much it lies: log-uniform, small ones within what delays leave open."""
+        """Who lies, from when on, how much: log-uniform, small ones within what delays leave open."""
         least, most = (
             SMALL_S if kind == "small" else LARGE_S if rng.uniform() < 0.7 else (SMALL_S[0], LARGE_S[1])
         )

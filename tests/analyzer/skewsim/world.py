@@ -1,9 +1,9 @@
-"""A mesh of clocks whose truth is known: oscillators, wall clocks, delays, and the bounds that its rounds give.
+"""A mesh of clocks whose truth is known: oscillators, wall clocks, delays, and the bounds that rounds give.
 
-Times are seconds of true time; y is S − UTC of each node (index 0 is UTC, y = 0). Rates are within each node's
-stated bounds and often at their ends. Every second each node exchanges with its peers at some moment of that
-second; what was learnt is aged by the stated bounds of both oscillators and kept while it is tighter than
-what comes after.
+Times are seconds of true time; y is S − UTC of each node (index 0 is UTC, y = 0). Rates are within each
+node's stated bounds and often at their ends. Every second each node exchanges with its peers at some moment
+of that second; what was learnt is aged by the stated bounds of both oscillators and kept while it is tighter
+than what comes after.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class World:
         return np.where(missing, -np.inf, lower_s), np.where(missing, np.inf, upper_s)
 
     def _walls(self) -> None:
-        """W − S moves, now and then by a step; what is told is its least and most over the round, and a little."""
+        """W − S moves, sometimes by a step; told are its least and most over the round, widened a little."""
         rng, before_s = self.rng, self.wall_s.copy()
         self.wall_s = before_s + self.wall_rate * ROUND_S
         stepped = rng.uniform(size=len(before_s)) < 0.01
