@@ -51,10 +51,6 @@ def contained(options: argparse.Namespace, folder: Path) -> bool:
 
 def lied(options: argparse.Namespace, folder: Path) -> bool:
     """The second experiment; whether it went as it must."""
-    faces = None
-    if options.experiment == "two-faced":
-        ns = options.lie_us * US
-        faces = {"n0": ns, "n1": ns, "n2": -ns, "n4": -ns}
     with Network() as network:
         found = lie(
             network,
@@ -62,7 +58,7 @@ def lied(options: argparse.Namespace, folder: Path) -> bool:
             trials=options.trials,
             interval_s=options.interval_s,
             lie_ns=options.lie_us * US,
-            faces=faces,
+            two_faced=options.experiment == "two-faced",
             history_s=options.history_s,
             apart_s=options.apart_ms / 1000,
             seed=options.seed,

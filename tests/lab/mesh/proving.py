@@ -126,7 +126,7 @@ def lie(
     trials: int,
     interval_s: float = 1.0,
     lie_ns: int = 20 * MS,
-    faces: Mapping[str, int] | None = None,
+    two_faced: bool = False,
     liar: str = "n3",
     apart_s: float = 0.0,
     honest_s: float = 10.0,
@@ -138,7 +138,8 @@ def lie(
 
     The truth about the honest pairs is some milliseconds: W of every node is off by some of its own. Before
     the first lie there are `history_s` of honest exchanges; earlier lies are hidden from later trials.
-    `apart_s`: how long packets between nodes take, one way; 0: no link delays them.
+    `apart_s`: how long packets between nodes take, one way; 0: no link delays them. A liar with two faces is
+    ahead to two of the others and behind to two, other ones in each trial.
     """
     rng = random.Random(seed)
     lines = list(combinations(range(6), 2)) if apart_s else []
@@ -152,7 +153,13 @@ def lie(
         settle(mesh)
         threading.Event().wait(history_s)
         done = [
-            _trial(mesh, liar, lie_ns * rng.choice((-1, 1)), faces, interval_s * lying_rounds, honest_s, rng)
+            _trial(
+                mesh,
+                liar,
+                _lies(mesh, liar, lie_ns, rng, two_faced=two_faced),
+                interval_s * lying_rounds,
+                honest_s + rng.random(),
+            )
             for _ in range(trials)
         ]
         mesh.stop_agents()
@@ -160,24 +167,22 @@ def lie(
         return judge_trials(Recorded.of(mesh.store), done, truth_of(mesh), interval_s, lying_rounds)
 
 
-def _trial(
-    mesh: Mesh,
-    liar: str,
-    ns: int,
-    faces: Mapping[str, int] | None,
-    lying_s: float,
-    honest_s: float,
-    rng: random.Random,
-) -> Trial:
+def _lies(mesh: Mesh, liar: str, ns: int, rng: random.Random, *, two_faced: bool) -> dict[str, int]:
+    """What is told to each of the others."""
+    others = [name for name in mesh.nodes if name != liar]
+    if not two_faced:
+        return dict.fromkeys(others, ns * rng.choice((-1, 1)))
+    rng.shuffle(others)
+    return dict.fromkeys(others[:2], ns) | dict.fromkeys(others[2:4], -ns)
+
+
+def _trial(mesh: Mesh, liar: str, lies: Mapping[str, int], lying_s: float, honest_s: float) -> Trial:
     pause = threading.Event()
-    pause.wait(honest_s + rng.random())
+    pause.wait(honest_s)
     steered = mesh.nodes[liar].lie
     assert steered is not None
     since_ns = wall_ns()
-    if faces is None:
-        steered.tell(ns)
-    else:
-        steered.tell_each(faces)
+    steered.tell_each(lies)
     pause.wait(lying_s)
     steered.tell(0)
     return Trial(liar, since_ns, wall_ns())
