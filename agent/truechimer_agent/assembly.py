@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from truechimer.config.model import ClockBoundConfig, MeshConfig
+from truechimer.config.model import ClockBoundConfig, ConnectionsConfig, MeshConfig
 from truechimer_agent.bounds.estimator import Estimator
 from truechimer_agent.collectors.bound import Bounds
 from truechimer_agent.collectors.clockbound import ClockBound
+from truechimer_agent.collectors.connections import Connections, names_of
 from truechimer_agent.collectors.daemon import Daemons, daemons_of
 from truechimer_agent.collectors.icmp import Icmp
 from truechimer_agent.collectors.kernel import Kernel
@@ -81,6 +82,11 @@ COLLECTORS: Mapping[str, Callable[[Parts], Collector]] = {
     "tcp": lambda parts: Tcp(parts, parts.config.probe, parts.stall_log),
     "icmp": lambda parts: Icmp(parts, parts.config.probe, parts.stall_log),
     "mesh": lambda parts: Mesh(parts, parts.config, parts.config.mesh or MeshConfig(), parts.stall_log),
+    "connections": lambda parts: Connections(
+        parts,
+        parts.config.connections or ConnectionsConfig(),
+        lambda: names_of(parts.config.mesh.peers if parts.config.mesh else ()),
+    ),
     "reflector": lambda parts: Reflections(
         parts.clock, parts.config.mesh or MeshConfig(), parts.config.cluster, parts.config.node
     ),
@@ -116,6 +122,8 @@ def collectors_of(parts: Parts) -> dict[str, Collector]:
         idle.add("vmrestore")
     if parts.config.clockbound is None:
         idle.add("clockbound")
+    if parts.config.connections is None:
+        idle.add("connections")
     mesh = parts.config.mesh
     if mesh is None:
         idle.add("reflector")

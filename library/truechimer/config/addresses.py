@@ -46,6 +46,14 @@ def host_name(text: str) -> str:
     raise ConfigError(f"{text!r} is neither a host name nor an IP address")
 
 
+def network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    """ADDRESS/BITS, or an address alone."""
+    try:
+        return ipaddress.ip_network(text)
+    except ValueError as error:
+        raise ConfigError(f"{text!r} is no network: {error}") from error
+
+
 def format_address(host: str, port: int) -> str:
     """(host, port) as it is written: IPv6 in brackets."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -53,6 +53,21 @@ class ProbeConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ConnectionsConfig:
+    """``[connections]``: the kernel's view of this host's own TCP connections, by remote.
+
+    ``ports``: connections with one of them at either end; empty: all. ``remotes``: networks; empty: all.
+    ``limit``: so many remotes, the busiest, get points of their own; the rest is one.
+    """
+
+    ports: tuple[int, ...] = ()
+    remotes: tuple[str, ...] = ()
+    loopback: bool = False
+    limit: int = 100
+    interval_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
 class PausesConfig:
     """``[pauses]``: the stall meter."""
 
@@ -144,6 +159,7 @@ class AgentConfig:
     ntp: NtpConfig = field(default_factory=NtpConfig)
     mesh: MeshConfig | None = None
     probe: tuple[ProbeConfig, ...] = ()
+    connections: ConnectionsConfig | None = None
     pauses: PausesConfig = field(default_factory=PausesConfig)
     daemon: DaemonConfig = field(default_factory=DaemonConfig)
     disk: tuple[DiskConfig, ...] = ()

@@ -12,6 +12,7 @@ from lab.harness.firewall import Firewall
 from lab.harness.leapserver import LeapServer
 from lab.harness.link import Conditions, Counters, Direction, Link
 from lab.harness.load import CpuLoad
+from lab.harness.mesh import Mesh, Node
 from lab.harness.network import Host, Network, Response, free_port, this_machine
 from lab.harness.ntp import NtpAnswer, ntp_exchange
 from lab.harness.prerequisites import executable, missing_for_browser, missing_for_lab
@@ -36,7 +37,9 @@ __all__ = [
     "LeapServer",
     "Link",
     "LogNormal",
+    "Mesh",
     "Network",
+    "Node",
     "Normal",
     "NtpAnswer",
     "Pareto",
