@@ -23,7 +23,7 @@ def serve() -> Iterator[Any]:
 def shown(page: Page, server: FakeAnalyzer, fragment: str = "") -> None:
     """Open the page and wait for the heatmap."""
     page.goto(f"{server.url}/{fragment}")
-    expect(page.locator("#mesh canvas")).to_be_visible()
+    expect(page.locator("#mesh canvas")).to_be_visible(timeout=20_000)
 
 
 def cell(page: Page) -> Any:
@@ -373,6 +373,19 @@ def test_eighty_nodes_stay_usable(serve, page: Page, width) -> None:
     expect(cell(page)).to_have_text("db-80: the same node")
     page.keyboard.press("ArrowUp")
     expect(cell(page)).to_contain_text("db-80 − db-79")
+
+
+def test_of_thousands_of_paths_the_slowest_have_rows(serve, page: Page) -> None:
+    """Of 6,320 paths 200 are listed, and the chosen one if it is not among them."""
+    fleet = meshes.mesh(80)
+    fast = fleet.documents["rtt"]["paths"][0]
+    fast |= {"p99_s": 1e-6, "p50_s": 1e-6}
+    shown(page, serve(fleet), "#scope=fleet")
+    rows = page.locator("#delays-table tbody tr")
+    expect(rows).to_have_count(200, timeout=20_000)
+    expect(page.locator("#delays-table")).to_contain_text("the 200 slowest of 6\u202f320 paths")
+    page.evaluate("location.hash = '#scope=fleet&path=db-1>db-2>stamp>0'")
+    expect(rows).to_have_count(201, timeout=20_000)
 
 
 def test_every_pair_is_in_the_csv_file(serve, page: Page) -> None:

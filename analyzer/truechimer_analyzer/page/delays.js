@@ -10,6 +10,9 @@ import { fragment } from "./view.js";
 
 const MOST_LINES = 8;
 const COLUMNS = [["p50", "p50_s"], ["p90", "p90_s"], ["p99", "p99_s"], ["p99.9", "p999_s"], ["max", "max_s"]];
+/** The slowest so many have a row; the CSV file has all. */
+const MOST_ROWS = 200;
+const read = new WeakMap();
 let chart;
 
 function curveOf(item) {
@@ -26,8 +29,14 @@ function curveOf(item) {
     .filter((point, i, all) => i === all.length - 1 || point[0] < all[i + 1][0] - 1e-9);
 }
 
-/** The document's paths, checked, slowest tail first. */
+/** The document's paths, checked, slowest tail first. Read once a document: there may be thousands. */
 export function readDelays(document) {
+  if (document === null || typeof document !== "object") return [];
+  if (!read.has(document)) read.set(document, pathsOf(document));
+  return read.get(document);
+}
+
+function pathsOf(document) {
   const paths = list(document?.paths).map((item) => ({
     cluster: text(item.cluster, ""),
     node: text(item.node),
@@ -181,7 +190,9 @@ export function chosenPath(every, shown, key) {
 export function drawDelays(paths, alone, chosenKey) {
   drawChart(paths, alone);
   byId("delays").toggleAttribute("data-wide", ways(paths).length > 0);
-  redraw(byId("delays-table"), paths.length === 0 ? null : table(paths, alone, chosenKey));
+  const rows = paths.filter((path, i) => i < MOST_ROWS || path.key === chosenKey);
+  redraw(byId("delays-table"), paths.length === 0 ? null : table(rows, alone, chosenKey),
+    rows.length < paths.length && h("p", { class: "muted" }, `the ${MOST_ROWS} slowest of ${count(paths.length)} paths; the CSV file has all`));
 }
 
 /** Rows for a CSV file. */
