@@ -91,7 +91,7 @@ def test_whoever_lies_the_honest_are_never_accused_and_their_robust_bounds_hold(
 ) -> None:
     """One host's stamps, bound of UTC or frequency are wrong, by 10 µs to 100 s, found out or not.
 
-    Where nobody but the liar knows UTC, the instant is his: honest pairs are then bounded at one of their own.
+    Where nobody but the liar knows UTC, the instant is his: the honest are then bounded at one of theirs.
     """
     fleet, random = meshfleet.drawn(seed), np.random.default_rng(seed)
     liar, size_s = (
