@@ -17,7 +17,7 @@ from truechimer.readings import SystemClocks
 from truechimer_agent.assembly import collectors_of, parts_of
 from truechimer_agent.collecting import Lacking
 from truechimer_agent.collectors import reflector as module
-from truechimer_agent.collectors.reflector import MOST_STRANGERS, Reflections
+from truechimer_agent.collectors.reflector import MOST_STRANGERS, QUIET_ROUNDS, Reflections
 from truechimer_agent.hostclock import HostClock
 from truechimer_agent.mesh.members import node_id
 from truechimer_agent.stamp.key import Key
@@ -63,7 +63,7 @@ def key_file(tmp_path):
 
 @in_loop
 async def test_a_members_probes_are_told_by_its_name_and_since_the_last_point():
-    """requests, replayed since then; seen_total of the session; silent sessions are left out."""
+    """requests, replayed since then; seen_total of the session; one that fell silent is told as silent."""
     async with reflections() as collector:
         with Peer(collector) as peer:
             for sequence in range(3):
@@ -79,11 +79,22 @@ async def test_a_members_probes_are_told_by_its_name_and_since_the_last_point():
         assert [fields[part] for part in ("requests", "replayed", "limited", "session", "seen_total")] == [
             4, 1, 0, 9, 4,
         ]  # fmt: skip
-        assert (await told(collector))[1] == []
+        ((_, fields),) = (await told(collector))[1]
+        assert (fields["requests"], fields["seen_total"]) == (0, 4)
         with Peer(collector) as peer:
             peer.ask(request(4))
         ((_, fields),) = (await told(collector))[1]
         assert (fields["requests"], fields["replayed"], fields["seen_total"]) == (1, 0, 5)
+
+
+@in_loop
+async def test_a_session_is_told_of_for_a_while_after_its_last_packet():
+    """Ten minutes of silence, and no more: the peer may have begun another session long ago."""
+    async with reflections() as collector:
+        with Peer(collector) as peer:
+            peer.ask(request(0))
+        rows = [len((await told(collector))[1]) for _ in range(QUIET_ROUNDS + 5)]
+    assert rows == [1] * (QUIET_ROUNDS + 1) + [0] * 4
 
 
 @in_loop

@@ -257,7 +257,7 @@ def _clocks(host: Host, random: np.random.Generator) -> Rows:
     breaks = sorted(
         each for each in (host.new_epoch_at_s, host.away[1] if host.away else None) if each is not None
     )
-    at, least, most = [], [], []
+    at, least, most, observed, gap = [], [], [], [], []
     looks = host.phase_s - 10.0 + np.arange(round((host.ends_at_s - host.phase_s + 10.0) / LOOK_S)) * LOOK_S
     if host.away is not None:
         looks = np.where(looks >= host.away[0], looks + (host.away[1] - host.away[0]), looks)
@@ -279,6 +279,9 @@ def _clocks(host: Host, random: np.random.Generator) -> Rows:
             at.append(looks[index])
             least.append(read_s[first : index + 1].min())
             most.append(read_s[first : index + 1].max())
+            steady_s = host.steady_s(looks[first : index + 1])
+            observed.append(steady_s[-1] - steady_s[0])
+            gap.append(np.diff(steady_s, prepend=steady_s[0]).max())
             first = index
     assert begins
     t = np.array(at)
@@ -287,8 +290,10 @@ def _clocks(host: Host, random: np.random.Generator) -> Rows:
         host,
         t,
         {
-            "wall_minus_steady_seconds_min": np.array(least),
-            "wall_minus_steady_seconds_max": np.array(most),
+            "wall_minus_steady_seconds_min": np.array(least) - host.read_width_s / 2,
+            "wall_minus_steady_seconds_max": np.array(most) + host.read_width_s / 2,
+            "observed_seconds": np.array(observed),
+            "gap_seconds_max": np.array(gap),
             "read_width_seconds": np.full(len(t), host.read_width_s),
         },
     )

@@ -137,7 +137,8 @@ def test_without_the_liar_nobody_knows_utc_and_the_others_still_share_an_instant
     fleet.host("c").peers = ["a"]
     proof = proven(fleet)
     a, c = (proof.cluster.names.index(name) for name in "ac")
-    assert own_instant(fleet, proof, a) == pytest.approx(own_instant(fleet, proof, c), abs=0.3)
+    doubt_s = proof.places_then.doubt_s[a] + proof.places_then.doubt_s[c]
+    assert own_instant(fleet, proof, a) == pytest.approx(own_instant(fleet, proof, c), abs=doubt_s)
 
 
 def trio(**of_b: object) -> Fleet:

@@ -16,7 +16,7 @@ T0_S = T0 / 1e9
 def watch(host: Host) -> tuple[Watch, Evidence, Cluster]:
     evidence = Fleet([host], np.random.default_rng(1)).evidence(200)
     (cluster,) = clusters(evidence)
-    return Watch.of(evidence.clocks, cluster.clocks[1], evidence.events, cluster.starts[1]), evidence, cluster
+    return Watch.of(evidence.clocks, cluster.clocks[1]), evidence, cluster
 
 
 def during(host: Host, begin_s: float, end_s: float) -> tuple[float, float] | None:
@@ -90,7 +90,7 @@ def test_nothing_is_said_of_what_nobody_watched() -> None:
 def test_a_lost_summary_leaves_a_hole_and_no_more() -> None:
     _, evidence, cluster = watch(Host("a"))
     rows = np.delete(cluster.clocks[1], 4)
-    kept = Watch.of(evidence.clocks, rows, evidence.events, cluster.starts[1])
+    kept = Watch.of(evidence.clocks, rows)
     lost_s = evidence.clocks.fields["steady_seconds"][cluster.clocks[1][4]]
     assert kept.during(lost_s - 5, lost_s - 4) is None
     assert kept.during(lost_s - 11, lost_s - 10.5) is not None
@@ -99,7 +99,8 @@ def test_a_lost_summary_leaves_a_hole_and_no_more() -> None:
 
 def test_the_first_summary_of_an_epoch_says_nothing_of_what_was_before_it() -> None:
     host = Host("a", new_epoch_at_s=43.0, jump_s=7.0)
-    assert during(host, 51.0, 52.0) is None  # S before the epoch's first summary, of its own
+    assert during(host, 48.0, 49.0) is None  # S that the epoch never had
+    assert during(host, 51.0, 52.0) is not None
     assert during(host, 62.0, 66.0) is not None
 
 
@@ -107,5 +108,5 @@ def test_the_first_summary_of_an_epoch_says_nothing_of_what_was_before_it() -> N
 def test_a_summary_without_extremes_is_none(ends: str) -> None:
     _, evidence, cluster = watch(Host("a"))
     evidence.clocks.fields[ends][cluster.clocks[1][-1]] = np.nan
-    found = Watch.of(evidence.clocks, cluster.clocks[1], evidence.events, cluster.starts[1])
+    found = Watch.of(evidence.clocks, cluster.clocks[1])
     assert found.until_s == evidence.clocks.fields["steady_seconds"][cluster.clocks[1][-2]]

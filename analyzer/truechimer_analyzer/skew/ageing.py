@@ -93,15 +93,24 @@ def whenever(cluster: Cluster, places: Places, at_s: float) -> Aged:
     exchanges, bounds = cluster.exchanges, cluster.bounds
     begin_s, end_s = same_count_of_leaps(at_s)
     near = (bounds.steady_s + bounds.lower_s >= begin_s) & (bounds.steady_s + bounds.upper_s < end_s)
+    near &= _is_late(cluster.count, bounds.node, bounds.steady_s)
     reach_s, reach_too_s = (np.full(len(each.row), REACH_S) for each in (exchanges, bounds))
-    every = np.ones(len(exchanges.row), dtype=np.bool_)
+    late = _is_late(cluster.count, exchanges.tail, exchanges.steady_s)
     found = _joined(
         [
-            *_of_exchanges(cluster, places.offset_s, -reach_s, reach_s, every),
+            *_of_exchanges(cluster, places.offset_s, -reach_s, reach_s, late),
             *_of_bounds(cluster, places.offset_s, -reach_too_s, reach_too_s, near),
         ]
     )
     return replace(found, weight_s=found.weight_s + GROSS_S, widened_s=found.widened_s + GROSS_S)
+
+
+def _is_late(count: int, node: Indexes, steady_s: Floats) -> NDArray[np.bool_]:
+    """What is not older by S than ``READ_S`` before the node's last."""
+    last_s = np.full(count, -np.inf)
+    np.maximum.at(last_s, node, steady_s)
+    late: NDArray[np.bool_] = steady_s >= last_s[node] - READ_S
+    return late
 
 
 def _of_exchanges(

@@ -3,37 +3,37 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from truechimer_analyzer.skew import instant
-from truechimer_analyzer.skew.ageing import aged, whenever
-from truechimer_analyzer.skew.epsilon import measure
+from truechimer_analyzer.skew.epsilon import Skew, measure
 from truechimer_analyzer.skew.liars import find_liars
-from truechimer_analyzer.skew.paths import from_one
+from truechimer_analyzer.skew.placing import anywhere, settle
 from truechimer_analyzer.skew.walls import Watch
 from truechimer_analyzer.window import NS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from truechimer_analyzer.skew.ageing import Aged
-    from truechimer_analyzer.skew.constraints import Constraints, Floats
-    from truechimer_analyzer.skew.epsilon import Epsilon, Skew
+    from truechimer_analyzer.skew.constraints import Floats
+    from truechimer_analyzer.skew.epsilon import Epsilon
     from truechimer_analyzer.skew.instant import Places
     from truechimer_analyzer.skew.liars import Liars
+    from truechimer_analyzer.skew.placing import Settled
     from truechimer_analyzer.skew.reading import Cluster, Evidence
 
 SILENT_S = 60.0
 """Who told nothing of its W for so long is left out: six summaries, or a batch that is half a minute late."""
-_ROUNDS = 4
+
+_SPARE_S = 0.02
+"""Places move a little with the instant."""
 
 
 class Lack(StrEnum):
@@ -89,73 +89,86 @@ class Proof:
 def prove(cluster: Cluster, evidence: Evidence, as_of_ns: int, k: int, *, live: bool) -> Proof:
     """``live``: the answer is about now, so that silence is measured by arrival; else by the places.
 
-    Places of honest nodes must fit together, or else exchanges of honest nodes seem to contradict each other.
-    So whatever contradicts itself wherever anybody is (``whenever``) is settled first: nothing is claimed of
-    those who may be wrong by so much, and nothing rests on them. What remains cannot move places far.
+    Both bounds, that when all is true and that whichever k nodes are wrong, rest on places of their own.
     """
-    of_all = instant.place(cluster, evidence)
-    grossly = whenever(cluster, of_all, as_of_ns / NS)
-    gross = find_liars(grossly.constraints(cluster.count), k)
-    suspect = {node for removed in gross.sets for node in removed} if gross.sets else range(1, cluster.count)
-    proof = _proof(cluster.without(suspect), evidence, as_of_ns, k, suspect, live=live)
-    if gross.consistent:
-        return proof
-    return replace(proof, liars=gross, accused_by=grossly, places_then=of_all)
-
-
-def _proof(
-    cluster: Cluster, evidence: Evidence, as_of_ns: int, k: int, suspect: Collection[int], *, live: bool
-) -> Proof:
-    watches = {
-        node: Watch.of(evidence.clocks, cluster.clocks[node], evidence.events, cluster.starts[node])
-        for node in range(1, cluster.count)
+    watches = {node: Watch.of(evidence.clocks, cluster.clocks[node]) for node in range(1, cluster.count)}
+    guess = instant.place(cluster, evidence)
+    near_s = as_of_ns / NS
+    roughly = {tolerated: anywhere(cluster, guess, near_s, tolerated) for tolerated in {0, k}}
+    base = roughly[0] if roughly[0].agree else roughly[k]
+    lacks = _lacks(cluster, base, watches, _silent(cluster, base.places, watches, as_of_ns, live=live))
+    telling = {node: watches[node] for node, lack in lacks.items() if lack is None and base.placed[node]}
+    at_s = instant.latest(base.places, telling)
+    if math.isfinite(at_s):
+        # Once places are known better, so is until when the wall clocks are told.
+        closely = settle(cluster, base, at_s, 0 if base is roughly[0] else k)
+        if closely.agree:
+            telling = {node: watch for node, watch in telling.items() if closely.placed[node]}
+            at_s = max(at_s, instant.latest(closely.places, telling) - _SPARE_S)
+    about_s = at_s if math.isfinite(at_s) else near_s
+    settled = {
+        tolerated: settle(cluster, rough, about_s, tolerated) if rough.agree else rough
+        for tolerated, rough in roughly.items()
     }
-    places = instant.place(cluster, evidence)
-    silent = _silent(cluster, places, watches, as_of_ns, live=live)
-    for _ in range(_ROUNDS):
-        lacks = {node: _lack(node, watches, silent, places) for node in watches}
-        lacks |= {node: Lack.CONTRADICTED for node in suspect if lacks.get(node, Lack.NO_WALL) is None}
-        telling = {node: watch for node, watch in watches.items() if lacks[node] is None}
-        lacks |= dict.fromkeys(instant.behind(places, telling), Lack.BEHIND)
-        at_s = instant.latest(places, {node: watches[node] for node, lack in lacks.items() if lack is None})
-        found = aged(cluster, places, at_s if math.isfinite(at_s) else as_of_ns / NS)
-        constraints = found.constraints(cluster.count)
-        sets = find_liars(constraints, k).sets
-        lower_s, upper_s = _proven_places(constraints, places, sets)
-        astray = (lower_s < -places.doubt_s) | (upper_s > places.doubt_s)
-        if not astray.any():
-            break
-        nodes = np.flatnonzero(astray)
-        places = places.moved(nodes, lower_s[nodes], upper_s[nodes])
-    # Of those that must have lied, and where too many did, nothing is claimed anyway.
-    accused = {node for removed in sets for node in removed} if sets else set(range(cluster.count))
-    lost = astray | (np.isnan(lower_s) & ~np.isin(np.arange(cluster.count), list(accused)))
-    walls = np.full((2, cluster.count), np.nan)
+    plain, robust = settled[0], settled[k]
+    # What contradicts itself wherever anybody is, is no matter of places.
+    accusing = roughly[k]
+    liars = find_liars(accusing.constraints, k)
+    if liars.consistent:
+        accusing = robust
+        liars = find_liars(accusing.constraints, k)
+    if not plain.agree and liars.consistent:
+        plain = robust
+    base = plain if plain.agree else robust
+    walls = {id(each): _walls(cluster, each, watches, at_s) for each in (plain, robust)}
+    accused = {*liars.certain, *liars.one_of} if liars.sets else {*range(1, cluster.count)}
+    told = np.isfinite(walls[id(base)][0])
     for node, lack in lacks.items():
-        if lack is None and lost[node]:
-            lacks[node] = Lack.NO_PLACE
-        elif lack is None:
-            did = watches[node].during(*places.span_s(node, at_s))
-            if did is None:
-                lacks[node] = Lack.NOT_WATCHED
-            else:
-                walls[:, node] = did - places.offset_s[node]
+        if lack is None and not told[node]:
+            placed = base.placed[node]
+            missing = Lack.NOT_WATCHED if placed else Lack.NO_PLACE
+            lacks[node] = Lack.CONTRADICTED if not liars.consistent and node in accused else missing
     members = tuple(node for node, lack in lacks.items() if lack is None)
-    skew = measure(constraints, walls[0], walls[1], k, members) if members else None
     return Proof(
         cluster,
         at_s,
-        places,
-        found,
-        walls[0],
-        walls[1],
+        base.places,
+        base.found,
+        *walls[id(base)],
         {node: lack for node, lack in lacks.items() if lack is not None},
         members,
-        skew,
-        skew.liars if skew else None,
-        found,
-        places,
+        _measured(plain, robust, walls, liars, k, members) if members else None,
+        liars,
+        accusing.found,
+        guess if accusing is roughly[k] else robust.places,
     )
+
+
+def _measured(
+    plain: Settled,
+    robust: Settled,
+    walls: Mapping[int, tuple[Floats, Floats]],
+    liars: Liars,
+    k: int,
+    members: Sequence[int],
+) -> Skew:
+    """Each bound with the constraints and the wall clocks of its own places."""
+    of_all = measure(plain.constraints, *walls[id(plain)], 0, members).all_true
+    if k == 0:
+        return Skew(of_all, of_all, liars)
+    return Skew(of_all, measure(robust.constraints, *walls[id(robust)], k, members).robust, liars)
+
+
+def _walls(
+    cluster: Cluster, settled: Settled, watches: Mapping[int, Watch], at_s: float
+) -> tuple[Floats, Floats]:
+    """Bounds of W − S − offset of every node at the instant; NaN: not placed, or not watched."""
+    lower_s, upper_s = np.full((2, cluster.count), np.nan)
+    for node in np.flatnonzero(settled.placed)[1:].tolist() if math.isfinite(at_s) else ():
+        did = watches[node].during(*settled.places.span_s(node, at_s))
+        if did is not None:
+            lower_s[node], upper_s[node] = np.asarray(did) - settled.places.offset_s[node]
+    return lower_s, upper_s
 
 
 def _silent(
@@ -170,39 +183,17 @@ def _silent(
     return silent
 
 
-def _lack(node: int, watches: Mapping[int, Watch], silent: NDArray[np.bool_], places: Places) -> Lack | None:
-    if not len(watches[node].end_s):
-        return Lack.NO_WALL
-    if silent[node]:
-        return Lack.SILENT
-    return None if places.doubt_s[node] <= instant.MOST_DOUBT_S else Lack.NO_PLACE
-
-
-def _proven_places(
-    constraints: Constraints, places: Places, sets: Sequence[Sequence[int]]
-) -> tuple[Floats, Floats]:
-    """Bounds of S − (instant − offset) of every node, whoever of the possible liars it was; NaN: none.
-
-    Where UTC is not within reach (any more) nodes are held against one of themselves: their pairs are then
-    bounded at one instant, if not at the one that UTC names. Without a consistent removal set nothing is
-    proven, so nothing needs a place.
-    """
-    lower_s, upper_s = np.full((2, constraints.count), np.nan)
-    accused = {node for removed in sets for node in removed}
-    for removed in sets:
-        left = constraints.without(removed)
-        matrix = coo_array((np.ones(len(left.tail)), (left.tail, left.head)), shape=(left.count, left.count))
-        _, part = connected_components(matrix, directed=False)
-        honest = ~np.isin(np.arange(left.count), removed)
-        sizes = np.bincount(part)
-        alone = honest & (sizes[part] == 1)
-        lower_s[alone], upper_s[alone] = np.fmin(lower_s[alone], 0.0), np.fmax(upper_s[alone], 0.0)
-        for number in np.flatnonzero(sizes > 1).tolist():
-            mine = np.flatnonzero(part == number)
-            root = int(places.root[mine[-1]])
-            if part[root] != number:
-                root = next((node for node in mine.tolist() if node not in accused), int(mine[0]))
-            least_s, most_s = from_one(left, root)
-            lower_s[mine] = np.fmin(lower_s[mine], least_s[mine])
-            upper_s[mine] = np.fmax(upper_s[mine], most_s[mine])
-    return lower_s, upper_s
+def _lacks(
+    cluster: Cluster, settled: Settled, watches: Mapping[int, Watch], silent: NDArray[np.bool_]
+) -> dict[int, Lack | None]:
+    placed = settled.placed
+    lacks: dict[int, Lack | None] = {}
+    for node in range(1, cluster.count):
+        lacks[node] = None
+        if not len(watches[node].end_s):
+            lacks[node] = Lack.NO_WALL
+        elif silent[node]:
+            lacks[node] = Lack.SILENT
+    telling = {node: watches[node] for node, lack in lacks.items() if lack is None and placed[node]}
+    lacks |= dict.fromkeys(instant.behind(settled.places, telling), Lack.BEHIND)
+    return lacks

@@ -8,16 +8,16 @@ clock is told against; of a node that sends nothing itself, the epoch that its n
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from truechimer.samples import BoundStatus, EventKind, ProbeOutcome, Via
+from truechimer.samples import BoundStatus, ProbeOutcome, Via
 from truechimer_analyzer.window import groups
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
 
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 CLOCK_FIELDS = (
     "wall_minus_steady_seconds_min",
     "wall_minus_steady_seconds_max",
-    "read_width_seconds",
+    "observed_seconds",
+    "gap_seconds_max",
     "steady_seconds",
     "epoch",
 )
@@ -105,8 +106,8 @@ class Bounds:
 class Cluster:
     """One cluster's evidence. Nodes are numbered from 1 (``names[0]`` is UTC); arrays have an entry each.
 
-    ``drift_lower`` and ``drift_upper`` bound d(UTC − S)/dS as fractions. ``clocks`` and ``starts`` are rows
-    of the evidence per node, of its present epoch, ascending in S: summaries of W − S, starts of the agent.
+    ``drift_lower`` and ``drift_upper`` bound d(UTC − S)/dS as fractions. ``clocks`` are rows of
+    the evidence per node, of its present epoch, ascending in S: summaries of W − S.
     ``heard_ns`` and ``told_ns``: when anything, and when a summary, last arrived; 0: never.
     """
 
@@ -116,7 +117,6 @@ class Cluster:
     drift_lower: Floats
     drift_upper: Floats
     clocks: tuple[Indexes, ...]
-    starts: tuple[Indexes, ...]
     bounds: Bounds
     exchanges: Exchanges
     heard_ns: NDArray[np.int64]
@@ -126,17 +126,6 @@ class Cluster:
     def count(self) -> int:
         """How many nodes, UTC among them."""
         return len(self.names)
-
-    def without(self, nodes: Collection[int]) -> Cluster:
-        """Leave out what some nodes said and what was said of them; they stay as nodes without evidence."""
-        kept = ~np.isin(np.arange(self.count), list(nodes))
-        bounds, exchanges = self.bounds, self.exchanges
-        of_bounds, of_exchanges = kept[bounds.node], kept[exchanges.tail] & kept[exchanges.head]
-        return replace(
-            self,
-            bounds=Bounds(*(getattr(bounds, each.name)[of_bounds] for each in fields(bounds))),
-            exchanges=Exchanges(*(getattr(exchanges, each.name)[of_exchanges] for each in fields(exchanges))),
-        )
 
 
 def clusters(evidence: Evidence) -> list[Cluster]:
@@ -170,7 +159,6 @@ def _by_cluster(columns: Columns) -> dict[str, Indexes]:
 def _cluster(name: str, evidence: Evidence, rows: Mapping[str, Indexes]) -> Cluster:
     clock_rows = _per_node(evidence.clocks, rows["truechimer_clock"])
     bound_rows = _per_node(evidence.bounds, rows["truechimer_bound"])
-    event_rows = _per_node(evidence.events, rows["truechimer_clock_event"])
     replies = rows["truechimer_rtt"][
         evidence.exchanges.fields["outcome"][rows["truechimer_rtt"]] == ProbeOutcome.REPLY
     ]
@@ -188,13 +176,10 @@ def _cluster(name: str, evidence: Evidence, rows: Mapping[str, Indexes]) -> Clus
     _told_by_peers(epoch, head, evidence.exchanges, replies)
     drift_lower, drift_upper = np.full(len(names), -MAX_DRIFT), np.full(len(names), MAX_DRIFT)
     clocks: list[Indexes] = [_NO_ROWS]
-    starts: list[Indexes] = [_NO_ROWS]
     trusted: list[tuple[int, Indexes]] = []
     heard_ns, told_ns = np.zeros((2, len(names)), dtype=np.int64)
     for each, index in number.items():
         clocks.append(_ascending(evidence.clocks, clock_rows.get(each, _NO_ROWS), epoch[index]))
-        events = _ascending(evidence.events, event_rows.get(each, _NO_ROWS), epoch[index])
-        starts.append(events[evidence.events.tags["kind"][events] == EventKind.AGENT_START.value])
         mine = _ascending(evidence.bounds, bound_rows.get(each, _NO_ROWS), epoch[index])
         drift = _drift(evidence.bounds, mine)
         if drift is not None:
@@ -210,7 +195,6 @@ def _cluster(name: str, evidence: Evidence, rows: Mapping[str, Indexes]) -> Clus
         drift_lower=drift_lower,
         drift_upper=drift_upper,
         clocks=tuple(clocks),
-        starts=tuple(starts),
         bounds=_bounds(evidence.bounds, trusted),
         exchanges=_exchanges(evidence.exchanges, replies, tail, head, epoch),
         heard_ns=heard_ns,
