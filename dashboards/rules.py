@@ -224,8 +224,8 @@ _DELAYS = Group(
             "from {{ $labels.peer }}",
             f"More than {LOSS_RATIO} times as many as the other way. What is lost forward never reached the "
             "peer; what is lost backward the peer had answered.",
-            "truechimer_path_lost_forward and _backward tell which way. Look at the sending side's queues and "
-            "firewall, and at the receiving side's filter: the other way is good.",
+            "truechimer_path_lost_forward and _backward tell which way. Look at the sender's queues and "
+            "firewall, and at the receiver's filter: the other way is good.",
         ),
     ),
 )

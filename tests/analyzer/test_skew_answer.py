@@ -73,7 +73,7 @@ def test_a_good_cluster_is_described_as_the_contract_says() -> None:
     assert cluster["max_offset"] == {
         "configured_s": 0.25,
         "judgement": "proven_within",
-        "judgement_k": "proven_within",
+        "judgement_all_true": "proven_within",
     }
     assert cluster["inconsistent"]["certain"] == cluster["inconsistent"]["cycle"] == []
     assert {node["utc_by"] for node in cluster["nodes"]} <= {"ntp", "ntp_and_peers"}
@@ -90,7 +90,9 @@ def test_bounds_are_of_wall_b_less_wall_a_and_of_utc_less_wall() -> None:
     assert by_pair["b", "c"]["upper_k_s"] < -1.9
     by_node = {node["node"]: node for node in cluster["nodes"]}
     assert by_node["b"]["utc_upper_s"] < -1.9
-    assert cluster["max_offset"]["judgement"] == cluster["max_offset"]["judgement_k"] == "proven_beyond"
+    assert (
+        cluster["max_offset"]["judgement"] == cluster["max_offset"]["judgement_all_true"] == "proven_beyond"
+    )
 
 
 def test_the_maximum_offset_is_asked_for_or_configured() -> None:
@@ -100,7 +102,7 @@ def test_the_maximum_offset_is_asked_for_or_configured() -> None:
     assert asked(fleet(), limits, max_offset="500ms")["max_offset"] == {
         "configured_s": 0.5,
         "judgement": "proven_within",
-        "judgement_k": "proven_within",
+        "judgement_all_true": "proven_within",
     }
 
 
@@ -202,6 +204,8 @@ def test_what_is_proven_only_if_everybody_is_right_has_no_second_figure() -> Non
     assert cluster["epsilon_s"] is not None
     assert cluster["epsilon_k_s"] is None
     assert "but through b" in cluster["why_k_unproven"]
+    assert cluster["max_offset"]["judgement"] == "unproven"
+    assert cluster["max_offset"]["judgement_all_true"] == "proven_within"
     assert asked(samples, k="0")["epsilon_k_s"] == cluster["epsilon_s"]
 
 
@@ -265,7 +269,7 @@ def test_a_host_whose_wall_clock_is_an_hour_late_and_unbounded_is_found_in_a_rea
     by_node = {node["node"]: node for node in cluster["nodes"]}
     assert by_node["b"]["utc_by"] == "peers"
     assert 3599.99 < by_node["b"]["utc_lower_s"] < by_node["b"]["utc_upper_s"] < 3600.01
-    assert cluster["max_offset"]["judgement_k"] == "proven_beyond"
+    assert cluster["max_offset"]["judgement"] == "proven_beyond"
 
 
 def test_a_past_instant_is_answered_from_what_was_known_of_it(store: Store) -> None:

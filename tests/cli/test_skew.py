@@ -21,7 +21,7 @@ CLUSTER = {
     "why_k_unproven": None,
     "commit_wait_s": 0.0012,
     "lww_gap_s": 0.0013,
-    "max_offset": {"configured_s": 0.25, "judgement": "proven_within", "judgement_k": "proven_within"},
+    "max_offset": {"configured_s": 0.25, "judgement": "proven_within", "judgement_all_true": "proven_within"},
     "inconsistent": {"certain": [], "one_of": [], "cycle": [], "excess_s": None, "evidence": []},
     "nodes": [
         {"node": "a", "utc_lower_s": -0.001, "utc_upper_s": 0.0002, "utc_by": "ntp"},

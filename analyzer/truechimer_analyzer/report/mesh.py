@@ -30,8 +30,8 @@ def _cluster(cluster: Mapping[str, Any]) -> Iterator[str]:
     wrong = "one node is" if k == 1 else f"{k} nodes are"
     yield (
         f"**{escaped(cluster['cluster'])}: {count(len(cluster['nodes']), 'wall clock')} at most "
-        f"{length(cluster['epsilon_s'])} apart, {within}**; at most {length(cluster['epsilon_k_s'])} even "
-        f"if {wrong} wrong unnoticed. Commit wait {length(cluster['commit_wait_s'])}; the last write can be "
+        f"{length(cluster['epsilon_s'])} apart, and {length(cluster['epsilon_k_s'])} even if {wrong} wrong "
+        f"unnoticed: {within}.** Commit wait {length(cluster['commit_wait_s'])}; the last write can be "
         f"lost among writes less than {length(cluster['lww_gap_s'])} apart. "
         f"At {cluster['at'] or 'no instant'}."
     )

@@ -23,7 +23,7 @@ _GAUGES = {
     "epsilon_seconds": "how far apart any two wall clocks can be; absent when unproven",
     "epsilon_k_seconds": "the same whichever one node is wrong unnoticed; absent when unproven",
     "max_offset_seconds": "what that is judged against",
-    "proven_within": "1 when all clocks are proven to be within that of each other, else 0",
+    "proven_within": "1 when all clocks are proven within that of each other, whichever one is wrong",
     "proven_beyond": "1 when two clocks are proven to be further apart, else 0",
     "contradictory": "1 when the evidence contradicts itself: some node is wrong",
     "left_out": "nodes of which nothing is proven",

@@ -58,8 +58,8 @@ def describe(
         "method_k": robust.method.value if robust else None,
         "max_offset": {
             "configured_s": max_offset_s,
-            "judgement": _judged(proof, plain, robust, max_offset_s).value,
-            "judgement_k": _judged(proof, robust, robust, max_offset_s).value,
+            "judgement": _judged(proof, robust, max_offset_s).value,
+            "judgement_all_true": _judged(proof, plain, max_offset_s).value,
         },
         "inconsistent": _inconsistent(proof, evidence),
         "nodes": [_node(proof, each) for each in proof.members if within in (None, each)],
@@ -85,10 +85,8 @@ def _names(names: tuple[str, ...], pair: tuple[int, int] | None) -> list[str] | 
     return None if pair is None else sorted(names[each] for each in pair)
 
 
-def _judged(proof: Proof, epsilon: Epsilon | None, robust: Epsilon | None, max_offset_s: float) -> Judgement:
-    """Beyond also when that is proven of a pair though k nodes lie; within only when nobody is left out."""
-    if robust and judge_max_offset(robust, max_offset_s) is Judgement.PROVEN_BEYOND:
-        return Judgement.PROVEN_BEYOND
+def _judged(proof: Proof, epsilon: Epsilon | None, max_offset_s: float) -> Judgement:
+    """Within only when nobody is left out."""
     found = judge_max_offset(epsilon, max_offset_s) if epsilon else Judgement.UNPROVEN
     return Judgement.UNPROVEN if proof.lacks and found is Judgement.PROVEN_WITHIN else found
 

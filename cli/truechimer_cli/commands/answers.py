@@ -99,9 +99,9 @@ def skew(
 ) -> int:
     """How far apart any two nodes' wall clocks can be, proven from packets between them.
 
-    Two figures: when all evidence is true, and whichever N nodes are wrong without being found out (--k).
-    Evidence that contradicts itself is shown, and who must or may be wrong. --check: exit code 1 when not
-    proven within the maximum offset, or when evidence contradicts itself.
+    Two figures: when all evidence is true, and whichever N nodes are wrong without being found out (--k);
+    the judgement goes by the latter. Evidence that contradicts itself is shown, and who must or may be wrong.
+    --check: exit code 1 when not proven within the maximum offset, or when evidence contradicts itself.
 
     Example: truechimer skew --max-offset 500ms --check
     """
