@@ -173,24 +173,22 @@ def test_a_peer_that_sends_nothing_is_known_by_the_probes_of_others() -> None:
     """It still helps to bound those: a and c only reach each other through it."""
     both = fleet(("a", "peers", ["b"]), ("c", "peers", ["b"]), ("a", "ntp", None), ("c", "ntp", None))
     cluster = asked([sample for sample in both.samples() if sample.tags["node"] != "b"])
-    assert [(node["node"], node["why"]) for node in cluster["left_out"]] == [("b", "no_wall")]
+    assert [(node["node"], node["why"]) for node in cluster["left_out"]] == [("b", "silent")]
     assert "peers' probes" in cluster["left_out"][0]["missing"]
     assert cluster["left_out"][0]["last_heard_s"] is None
     assert names(cluster["pairs"]) == {("a", "c")}
     assert cluster["at_by"] in "ac"
 
 
-def test_pairs_that_nothing_connects_are_listed_with_what_is_missing() -> None:
+def test_a_node_that_nothing_connects_is_left_out_by_name_and_nothing_is_proven_within() -> None:
+    """Its steady clock has no place at the instant: whatever is said of its wall clock would be of another."""
     both = fleet(("a", "peers", ["b"]), ("b", "peers", []), ("c", "peers", []), ("c", "ntp", None))
     cluster = asked(both)
     assert names(cluster["pairs"]) == {("a", "b")}
-    assert names(cluster["unproven"]) == {("a", "c"), ("b", "c")}
-    assert cluster["unproven"][0]["missing"] == (
-        "nothing connects a with c: neither exchanges nor bounds of UTC"
-    )
-    assert cluster["epsilon_s"] is None
-    assert "nothing connects" in cluster["why_unproven"]
-    assert {node["node"]: node["utc_by"] for node in cluster["nodes"]}["c"] is None
+    ((node, why, missing),) = [(each["node"], each["why"], each["missing"]) for each in cluster["left_out"]]
+    assert (node, why) == ("c", "apart")
+    assert "neither exchanges nor bounds of UTC" in missing
+    assert cluster["max_offset"]["judgement"] == "unproven"
 
 
 def test_what_is_proven_only_if_everybody_is_right_has_no_second_figure() -> None:

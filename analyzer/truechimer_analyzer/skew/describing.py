@@ -161,7 +161,9 @@ def _left_out(proof: Proof, node: int, lack: Lack, as_of_ns: int) -> Document:
     return {
         "node": proof.cluster.names[node],
         "why": lack.value,
-        "missing": _LACKS[lack] if heard_ns else "it sends nothing itself: only its peers' probes tell of it",
+        "missing": _LACKS[lack]
+        if heard_ns
+        else "nothing that it sent is of this time: only its peers' probes tell of it",
         "last_heard_s": heard_s,
         "last_told_s": told_s,
     }
@@ -171,8 +173,9 @@ _LACKS = {
     Lack.SILENT: "it is silent: it has not told lately what its wall clock does",
     Lack.NO_WALL: "it does not tell what its wall clock does since its steady clock began",
     Lack.BEHIND: "what it sends arrives much later than that of the others",
+    Lack.APART: "neither exchanges nor bounds of UTC connect it with those that say when the instant is",
     Lack.NO_PLACE: "it is not known well enough when the instant was by its steady clock",
-    Lack.CONTRADICTED: "it contradicts others by far, and may be the one that is wrong",
+    Lack.CONTRADICTED: "it contradicts others, and is or may be the one that is wrong",
     Lack.NOT_WATCHED: "its wall clock was not watched at the instant: the agent or its epoch began later",
 }
 

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 DISPLACED_S = 60.0
 """A node that is heard and yet stamps its samples so far in the past is read where its stamps are."""
 
+REMEMBERED_S = 86_400.0
+"""A node that is silent is named as left out for so long; then it is taken to be no more."""
+
 
 def gather(reader: Reader) -> Evidence:
     """The evidence for a question, of all nodes of its clusters. Raises NotEnough without any exchange.
@@ -52,8 +55,13 @@ def gather(reader: Reader) -> Evidence:
         return joined(parts)
 
     probes = rows("truechimer_rtt", EXCHANGE_FIELDS)
+    remembered_ns = window.as_of_ns - round(REMEMBERED_S * NS)
     heard_ns = {
-        key: at_ns for key, at_ns in whole.seen_ns().items() if window.open and at_ns >= window.since_ns
+        (node.cluster, node.node): min(node.last_received_ns, window.as_of_ns)
+        for node in whole.known
+        if node.first_received_ns <= window.as_of_ns
+        and node.last_received_ns >= remembered_ns
+        and whole.question.cluster in (None, node.cluster)
     }
     evidence = Evidence(
         clocks=rows("truechimer_clock", CLOCK_FIELDS),

@@ -104,7 +104,7 @@ def behind(places: Places, watches: Mapping[int, Watch]) -> list[int]:
     known = sorted(each for each in until_s.values() if math.isfinite(each))
     if not known:
         return []
-    usual_s = known[len(known) // 2]
+    usual_s = known[(len(known) - 1) // 2]
     return [node for node, each in until_s.items() if each < usual_s - BEHIND_S]
 
 

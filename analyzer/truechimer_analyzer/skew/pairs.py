@@ -26,6 +26,7 @@ def pairs_of(proof: Proof, within: int | None, shown: int) -> tuple[list[Documen
     if robust is None:
         return [], 0, [], 0
     names, members = proof.cluster.names, np.array(proof.members, dtype=np.intp)
+    beyond = 0
     if within is not None:
         a, b = np.full(len(members), within, dtype=np.intp), members
         a, b = a[members != within], b[members != within]
@@ -43,6 +44,12 @@ def pairs_of(proof: Proof, within: int | None, shown: int) -> tuple[list[Documen
         first, second = np.triu_indices(len(chosen), 1)
         a, b = chosen[first], chosen[second]
         total = len(members) * (len(members) - 1) // 2
+        beyond = (
+            total
+            - len(first)
+            - _through_utc(plain or robust, members)
+            + _through_utc(plain or robust, chosen)
+        )
     bounds = np.stack((*_between(plain, a, b), *_between(robust, a, b)))
     bounds[~np.isfinite(bounds)] = np.nan
     proven = np.isfinite(bounds[:2]).all(axis=0) | np.isfinite(bounds[2:]).all(axis=0)
@@ -64,7 +71,7 @@ def pairs_of(proof: Proof, within: int | None, shown: int) -> tuple[list[Documen
             }
             for each in order[:shown].tolist()
         ],
-        total - len(missing),
+        total - len(missing) - beyond,
         [
             {
                 "a": names[a[each]],
@@ -73,8 +80,15 @@ def pairs_of(proof: Proof, within: int | None, shown: int) -> tuple[list[Documen
             }
             for each in missing[:shown].tolist()
         ],
-        len(missing),
+        len(missing) + beyond,
     )
+
+
+def _through_utc(epsilon: Epsilon, members: Indexes) -> int:
+    """How many pairs of members UTC connects."""
+    both = np.isfinite(epsilon.utc_lower_s[members]) & np.isfinite(epsilon.utc_upper_s[members])
+    known = int(both.sum())
+    return known * (known - 1) // 2
 
 
 def _extremes(epsilon: Epsilon, members: Indexes) -> Indexes:

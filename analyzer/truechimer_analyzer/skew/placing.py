@@ -8,8 +8,8 @@ they place each node to a second or so, and nothing is assumed for it but that e
 ``REACH_S``. Then with these places as doubt exchanges are aged to the instant, which places them far better.
 A guess of a place (``instant``) therefore never makes a constraint false; a bad one makes it loose.
 
-Where UTC is not within a world's reach nodes are held against one of themselves: their pairs are then bounded
-at one instant, if not at the one that UTC names.
+Where UTC is not within a world's reach nodes are held against one of themselves. Their exchanges are then
+true of one instant, but where others go by UTC that is not theirs, and nothing is said of their wall clocks.
 """
 
 from __future__ import annotations
@@ -72,11 +72,13 @@ class Settled:
 class _Hull:
     """Bounds of S − (instant − offset) of every node over ``worlds`` (as Settled has them).
 
-    NaN: in no world is the node right. Infinite: not bounded in one of them.
+    NaN: in no world is the node right. Infinite: not bounded in one of them. ``adrift``: bounded in one of
+    them at another instant than the one that UTC names.
     """
 
     lower_s: Floats
     upper_s: Floats
+    adrift: NDArray[np.bool_]
     worlds: tuple[World, ...] | None
 
 
@@ -120,13 +122,15 @@ def _placed(places: Places, hull: _Hull) -> tuple[Places, NDArray[np.bool_]]:
     half_s = (hull.upper_s[bounded] - hull.lower_s[bounded]) / 2
     doubt_s[bounded] = np.maximum(LEAST_DOUBT_S, half_s * _MARGIN)
     offset_s[UTC] = doubt_s[UTC] = 0.0
-    return Places(offset_s, doubt_s, places.root), bounded & (doubt_s <= MOST_DOUBT_S) & np.isfinite(offset_s)
+    placed = bounded & ~hull.adrift & (doubt_s <= MOST_DOUBT_S) & np.isfinite(offset_s)
+    return Places(offset_s, doubt_s, places.root), placed
 
 
 def _hull(constraints: Constraints, places: Places, worlds: tuple[World, ...] | None, k: int) -> _Hull:
     if worlds is None:
         return _against_utc(constraints, k)
     lower_s, upper_s = np.full((2, constraints.count), np.nan)
+    adrift = np.zeros(constraints.count, dtype=np.bool_)
     agreeing: list[World] = []
     for removed in worlds:
         left = constraints.without(removed)
@@ -138,17 +142,18 @@ def _hull(constraints: Constraints, places: Places, worlds: tuple[World, ...] | 
         right = ~np.isin(np.arange(left.count), removed)
         for mine, least_s, most_s in parts:
             those = mine[right[mine]]
+            adrift[those] |= len(mine) > 1 and UTC not in mine and bool((places.root[mine] == UTC).any())
             lower_s[those] = np.fmin(lower_s[those], least_s[those])
             upper_s[those] = np.fmax(upper_s[those], most_s[those])
-    return _Hull(lower_s, upper_s, tuple(agreeing))
+    return _Hull(lower_s, upper_s, adrift, tuple(agreeing))
 
 
 def _of_parts(left: Constraints, places: Places) -> Iterator[tuple[NDArray[np.intp], Floats, Floats]]:
     """Each connected part's nodes with their bounds, relative to UTC or else to one of them."""
     matrix = coo_array((np.ones(len(left.tail)), (left.tail, left.head)), shape=(left.count, left.count))
     _, part = connected_components(matrix, directed=False)
-    alone = np.flatnonzero(np.bincount(part)[part] == 1)
-    yield alone, np.zeros(left.count), np.zeros(left.count)
+    for node in np.flatnonzero(np.bincount(part)[part] == 1):
+        yield np.array([node]), np.zeros(left.count), np.zeros(left.count)
     for number in np.flatnonzero(np.bincount(part) > 1).tolist():
         mine = np.flatnonzero(part == number)
         root = int(places.root[mine[-1]])
@@ -161,5 +166,6 @@ def _against_utc(constraints: Constraints, k: int) -> _Hull:
     return _Hull(
         skew.robust.utc_lower_s.copy(),
         skew.robust.utc_upper_s.copy(),
+        np.zeros(constraints.count, dtype=np.bool_),
         () if skew.liars.more_than_k else None,
     )

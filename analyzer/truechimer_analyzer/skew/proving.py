@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from truechimer_analyzer.skew import instant
+from truechimer_analyzer.skew.constraints import UTC
 from truechimer_analyzer.skew.epsilon import Skew, measure
 from truechimer_analyzer.skew.liars import find_liars
 from truechimer_analyzer.skew.placing import anywhere, settle
@@ -45,6 +46,8 @@ class Lack(StrEnum):
     """It never told what its wall clock does, in this epoch of its steady clock."""
     BEHIND = "behind"
     """What it tells arrives too late: the others are much further."""
+    APART = "apart"
+    """No exchange, nor any bound of UTC, connects it with those that say when the instant is."""
     NO_PLACE = "no_place"
     """When the instant was by its steady clock is not known well enough."""
     CONTRADICTED = "contradicted"
@@ -174,11 +177,12 @@ def _walls(
 def _silent(
     cluster: Cluster, places: Places, watches: Mapping[int, Watch], as_of_ns: int, *, live: bool
 ) -> NDArray[np.bool_]:
+    heard_ns = np.where(cluster.told_ns > 0, cluster.told_ns, cluster.heard_ns)
     if live:
-        return as_of_ns - cluster.told_ns > round(SILENT_S * NS)
+        return as_of_ns - heard_ns > round(SILENT_S * NS)
     told_s = np.full(cluster.count, np.nan)
     for node, watch in watches.items():
-        told_s[node] = watch.until_s + places.offset_s[node]
+        told_s[node] = watch.until_s + places.offset_s[node] if len(watch.end_s) else heard_ns[node] / NS
     silent: NDArray[np.bool_] = as_of_ns / NS - told_s > SILENT_S
     return silent
 
@@ -190,10 +194,16 @@ def _lacks(
     lacks: dict[int, Lack | None] = {}
     for node in range(1, cluster.count):
         lacks[node] = None
-        if not len(watches[node].end_s):
-            lacks[node] = Lack.NO_WALL
-        elif silent[node]:
+        if silent[node]:
             lacks[node] = Lack.SILENT
+        elif not len(watches[node].end_s):
+            lacks[node] = Lack.NO_WALL
+    roots = settled.places.root[[node for node, lack in lacks.items() if lack is None and placed[node]]]
+    if len(roots):
+        main = UTC if UTC in roots else int(np.bincount(roots).argmax())
+        for node in np.flatnonzero(settled.places.root != main).tolist():
+            if node and lacks[node] is None and placed[node]:
+                lacks[node] = Lack.APART
     telling = {node: watches[node] for node, lack in lacks.items() if lack is None and placed[node]}
     lacks |= dict.fromkeys(instant.behind(settled.places, telling), Lack.BEHIND)
     return lacks

@@ -66,7 +66,7 @@ _TRUSTED = (BoundStatus.SYNCHRONIZED, BoundStatus.HOLDOVER)
 class Evidence:
     """Rows of a store, one Columns per measurement with the fields above; of exchanges only ``via=stamp``.
 
-    ``heard_ns``: when anything last arrived from each (cluster, node) of the window that was asked about.
+    ``heard_ns``: when anything last arrived from each (cluster, node) that is known.
     """
 
     clocks: Columns
