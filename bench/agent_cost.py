@@ -4,7 +4,7 @@ Usage: python bench/agent_cost.py [--seconds 300] [--mesh 8] [--python python3]
 
 Makes a fresh virtual environment, installs this checkout's base into it, starts the agent there with 4 NTP
 servers, 8 TCP targets and a sink (all of them on loopback, in this process), and reads /proc. No root needed.
-With --mesh it also probes so many peers by STAMP once a second, and answers as many.
+With --mesh it also probes so many peers by STAMP once a second, and (but for --unasked) answers as many.
 Goals: CPU ≤ 1.5 % of a core, summed PSS ≤ 90 MiB.
 """
 
@@ -66,13 +66,16 @@ def serve(server: socketserver.BaseServer) -> int:
     return int(server.server_address[1])  # type: ignore[index]
 
 
-def serve_mesh(stack: ExitStack, count: int, python: Path) -> str:
+def serve_mesh(stack: ExitStack, count: int, python: Path, *, asked: bool) -> str:
     """As many agents' mesh in one process; the section by which the measured agent is in it."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
         free.bind(("127.0.0.1", 0))
         own = free.getsockname()[1]
     process = subprocess.Popen(
-        [python, "-c", MESH, str(count), str(own)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [python, "-c", MESH, str(count), str(own) if asked else ""],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     stack.callback(process.wait)
     assert process.stdin is not None
@@ -106,7 +109,8 @@ async def main(count, port):
     host, kept, ports = Host(), [], []
     for number in range(count):
         config = replace(AgentConfig(), cluster="default", node=f"n{number}")
-        mesh = MeshConfig(listen="127.0.0.1:0", peers=(f"bench@127.0.0.1:{port}",))
+        peers = (f"bench@127.0.0.1:{port}",) if port else ()
+        mesh = MeshConfig(listen="127.0.0.1:0", peers=peers)
         kept += [Reflections(host.clock, mesh, "default", config.node), Mesh(host, config, mesh, StallLog())]
         for collector in kept[-2:]:
             await collector.open()
@@ -116,7 +120,7 @@ async def main(count, port):
     for collector in kept:
         await collector.close()
 
-asyncio.run(main(int(sys.argv[1]), int(sys.argv[2])))
+asyncio.run(main(int(sys.argv[1]), sys.argv[2]))
 """
 
 
@@ -170,6 +174,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=300)
     parser.add_argument("--settle", type=float, default=10, help="seconds before the measurement begins")
     parser.add_argument("--mesh", type=int, default=0, help="peers in the mesh")
+    parser.add_argument("--unasked", action="store_true", help="these peers answer and do not probe")
     parser.add_argument("--python", default=sys.executable)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
@@ -189,7 +194,7 @@ def main() -> int:
             + "".join(f'[[probe]]\nkind = "tcp"\ntarget = "127.0.0.1:{port}"\n' for port in tcp)
             + f'[[sink]]\nkind = "influx"\nurl = "http://127.0.0.1:{sink}"\n'
             + f'[health]\nlisten = "127.0.0.1:{health}"\n'
-            + (serve_mesh(stack, options.mesh, python) if options.mesh else "")
+            + (serve_mesh(stack, options.mesh, python, asked=not options.unasked) if options.mesh else "")
         )
         with (folder / "log").open("wb") as log:
             agent = subprocess.Popen(

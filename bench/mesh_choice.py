@@ -4,7 +4,8 @@ Usage: python bench/mesh_choice.py [--degree 8] [--nodes 10 30 100 1000 10000] [
 
 Every node picks ``degree`` peers; a line joins two nodes when either picks the other. ``gone`` nodes at
 random do not answer, and nobody has changed a list yet. Connected: of the trials, those in which all that are
-left are joined. In-degree: how many observers a node has, least and most over all trials. Diameter: exact.
+left are joined. In-degree: how many observers a node has, least and most over all trials. Alone: nodes that
+nobody observes, on average. Diameter: exact.
 Exit code 1 when any trial of the mesh's own choice is not connected.
 """
 
@@ -88,14 +89,14 @@ def main() -> int:
     options = parser.parse_args()
     print(f"degree {options.degree}")
     print(
-        f"{'weights':<12}{'nodes':>7}{'gone':>6}{'trials':>8}{'connected':>11}{'in-degree':>12}{'diameter':>10}"
+        f"{'weights':<12}{'nodes':>7}{'gone':>6}{'trials':>8}{'connected':>11}{'in-degree':>12}{'alone':>8}{'diameter':>10}"
     )
     whole = True
     for count in options.nodes:
         trials = max(3, min(options.trials, options.trials * 1000 // count))
         for word, choose in (("rings", rings), ("independent", independent)):
             for gone in (0.0, 0.3):
-                connected, longest = 0, 0
+                connected = longest = alone = 0
                 in_degrees: list[int] = []
                 for trial in range(trials):
                     rng = random.Random(f"{count} {trial}")
@@ -107,6 +108,7 @@ def main() -> int:
                         for peer in picks[node]:
                             if peer in seen:
                                 seen[peer] += 1
+                    alone += sum(not observers for observers in seen.values())
                     in_degrees += [min(seen.values()), max(seen.values())]
                     steps = diameter(picks, left)
                     connected += steps is not None
@@ -116,7 +118,7 @@ def main() -> int:
                 spread = f"{min(in_degrees)}-{max(in_degrees)}"
                 print(
                     f"{word:<12}{count:>7}{gone:>6.0%}{trials:>8}{connected / trials:>11.0%}"
-                    f"{spread:>12}{longest:>10}",
+                    f"{spread:>12}{alone / trials:>8.2f}{longest:>10}",
                     flush=True,
                 )
     return 0 if whole else 1

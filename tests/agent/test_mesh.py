@@ -10,9 +10,12 @@ from agent.meshhost import MeshHost, key_file, reflector
 from agent.probinghost import outcomes as all_outcomes
 from agent.probinghost import until
 
+from truechimer.readings import SystemClocks
 from truechimer.samples import ProbeOutcome
 from truechimer_agent.collecting import CollectFailure, Lacking
+from truechimer_agent.mesh.members import node_id
 from truechimer_agent.stamp.key import Key, load_key
+from truechimer_agent.stamp.reflector import Reflector
 
 AHEAD_NS = 3_600 * 10**9 + 12_345
 
@@ -306,3 +309,52 @@ def test_only_as_many_are_probed_as_the_degree_says():
         host = MeshHost(*(f"n{number}@127.0.0.1:{port}" for number in range(20)), degree=3)
         asyncio.run(probed(host, 6))
     assert len({probe.tags["peer"] for probe in host.probes}) == 3
+
+
+@contextlib.contextmanager
+def held_reflector(late):
+    """Node b's reflector, which sends one reply only when it is told to, and the next one then never."""
+    held, drops = [], threading.Event()
+    reflecting = Reflector(None, node_id("c", "b"), 1)
+    clocks = SystemClocks()
+
+    def act(sock, data, sender):
+        now_ns = clocks.read().wall_ns
+        accepted = reflecting.accept(data, b"\x7f\0\0\1", sender, now_ns)
+        reply = reflecting.prepare(data, accepted, now_ns, 64, 1)
+        reflecting.finish(reply, now_ns)
+        sequence = accepted.request.sequence
+        if sequence == late:
+            held.append(lambda: sock.sendto(reply, sender))
+        elif drops.is_set():
+            drops.clear()
+        else:
+            sock.sendto(reply, sender)
+
+    with listener(act) as port:
+        yield port, lambda: (held[0](), drops.set())
+
+
+def test_a_late_reply_is_taken_back_from_later_losses():
+    """Told as lost on the way back, then received: the next such loss is not told, so the sum is right."""
+
+    async def scenario(host, release):
+        async with host.probing():
+            await until(lambda: ProbeOutcome.LOST in outcomes(host.probes))
+            await host.mesh.collect()
+            told = host.counts()
+            assert (told["lost_backward"], told["lost_forward"]) == (1, 0)
+            release()
+            known = len(host.probes)
+            await until(lambda: ProbeOutcome.LOST in outcomes(host.probes[known:]))
+            await host.mesh.finish(2.0)
+            await host.mesh.collect()
+
+    with held_reflector(late=2) as (port, release):
+        host = MeshHost(f"b@127.0.0.1:{port}", timeout_s=0.3)
+        asyncio.run(scenario(host, release))
+    counts = host.counts()
+    assert counts["lost_backward"] == 1
+    assert counts["sent"] == counts["received"] + 1
+    rows = [one.fields for one in host.observations if one.measurement == "truechimer_path"]
+    assert min(min(row[name] for name in counts) for row in rows) >= 0

@@ -61,3 +61,15 @@ def test_a_blocked_direction_is_told_from_the_other(fleet: MeshFleet) -> None:
         assert (way, lost) == (way, way.direction.counters.dropped - dropped[way])
         trials += lost >= BLOCKED_S / 0.05 / 2
     assert trials == 30
+
+
+def test_every_probe_bounds_the_true_difference_of_two_steady_clocks(fleet: MeshFleet) -> None:
+    """Over links that are slower there than back: no interval misses it, none is narrower than its trip."""
+    anchors_ns = {name: fleet.anchor_ns(name) for name in fleet.hosts}
+    probes = fleet.sink.samples("truechimer_rtt", lambda one: "lower_seconds" in one.fields)
+    assert len(probes) >= LEAST_PROBES
+    for probe in probes:
+        truth_s = (anchors_ns[probe.tags["peer"]] - anchors_ns[probe.tags["node"]]) / 1e9
+        lower_s, upper_s = probe.fields["lower_seconds"], probe.fields["upper_seconds"]
+        assert lower_s <= truth_s <= upper_s
+        assert probe.fields["rtt_seconds"] <= upper_s - lower_s

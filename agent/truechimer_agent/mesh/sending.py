@@ -134,7 +134,9 @@ class Sending:
 
     def _begin(self, target: Target, address: Address) -> Result | None:
         """Send a probe. The result when that alone decides, None while it is in flight or was not sent."""
-        path = self._paths[target.name]
+        path = self._paths.get(target.name)
+        if path is None or path.target is not target:
+            return None  # it left the list while its name was being looked up
         self._expire(path)
         try:
             link = self._link(path, address)

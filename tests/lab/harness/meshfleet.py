@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
 from contextlib import ExitStack
@@ -52,6 +53,7 @@ class MeshFleet:
         self, network: Network, directory: Path, count: int, *, interval_s: float, timeout_s: float = 1.0
     ) -> None:
         self._stack = ExitStack()
+        self._directory = directory
         self.timeout_s = timeout_s
         self.sink = self._stack.enter_context(Sink(network.host("sink")))
         self.hosts: dict[str, Host] = {f"n{number}": network.host(f"n{number}") for number in range(count)}
@@ -127,6 +129,11 @@ class MeshFleet:
             path.update({name: int(one.fields[name]) for name in COUNTED})
             path["undetermined"] = int(one.fields["undetermined"])
         return sums
+
+    def anchor_ns(self, name: str) -> int:
+        """A node's S less the RAW that all nodes share: two of these give the true difference of their S."""
+        kept = json.loads((self._directory / name / "state" / "steady.json").read_text())
+        return int(kept["anchor_ns"])
 
     def dropped(self) -> dict[Way, int]:
         """What each way has dropped by its own count."""
