@@ -184,8 +184,8 @@ def test_a_node_without_wall_is_named():
     assert measure(constraints, lower_s, upper_s, members=[1, 3]).robust.epsilon_s == pytest.approx(0.001)
 
 
-def test_contradictions_leave_epsilon_unproven_and_epsilon_k_of_the_others():
-    """ε rests on all constraints; ε_1 goes on for those who can be honest together."""
+def lied_to_by_4():
+    """A full mesh of four within 1 ms, the last of whom tells 1 and 2 different things."""
     edges = both_ways(
         (1, 2, 0.001), (1, 3, 0.001), (2, 3, 0.001), (1, 4, 0.001), (2, 4, 0.001), (3, 4, 0.001)
     )
@@ -193,12 +193,24 @@ def test_contradictions_leave_epsilon_unproven_and_epsilon_k_of_the_others():
     for peer, lie_s in ((1, 0.02), (2, -0.02)):
         weight_s[(tail == peer) & (head == 4)] += lie_s
         weight_s[(tail == 4) & (head == peer)] -= lie_s
-    found = measure(Constraints.of(5, tail, head, weight_s), *walls(5))
+    return Constraints.of(5, tail, head, weight_s)
+
+
+def test_contradictions_leave_epsilon_unproven_and_epsilon_k_of_the_others():
+    """ε rests on all constraints; ε_1 goes on for those who can be honest together."""
+    found = measure(lied_to_by_4(), *walls(5))
     assert found.liars.certain == (4,)
     assert found.all_true.unproven == Unproven(Reason.INCONSISTENT)
     assert found.robust.epsilon_s == pytest.approx(0.001)
     assert found.robust.contradicted == 3
     assert np.isnan(found.robust.pairs_upper_s[4]).all()
+
+
+def test_of_a_certain_liar_no_wall_is_needed():
+    """Nothing is said of it anyhow."""
+    lower_s, upper_s = walls(5)
+    lower_s[4] = upper_s[4] = np.nan
+    assert measure(lied_to_by_4(), lower_s, upper_s).robust.epsilon_s == pytest.approx(0.001)
 
 
 def test_more_than_k_liars_leave_nothing():
