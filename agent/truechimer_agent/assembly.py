@@ -13,6 +13,7 @@ from truechimer_agent.collectors.connections import Connections, names_of
 from truechimer_agent.collectors.daemon import Daemons, daemons_of
 from truechimer_agent.collectors.icmp import Icmp
 from truechimer_agent.collectors.kernel import Kernel
+from truechimer_agent.collectors.mesh import Mesh
 from truechimer_agent.collectors.ntp import Ntp
 from truechimer_agent.collectors.pressure import Pressure
 from truechimer_agent.collectors.reflector import Reflections
@@ -83,8 +84,9 @@ COLLECTORS: Mapping[str, Callable[[Parts], Collector]] = {
     "connections": lambda parts: Connections(
         parts,
         parts.config.connections or ConnectionsConfig(),
-        lambda: names_of(parts.config.mesh.peers if parts.config.mesh else ()),
+        names_of(parts.config.mesh),
     ),
+    "mesh": lambda parts: Mesh(parts, parts.config, parts.config.mesh or MeshConfig(), parts.stall_log),
     "reflector": lambda parts: Reflections(
         parts.clock, parts.config.mesh or MeshConfig(), parts.config.cluster, parts.config.node
     ),
@@ -122,6 +124,9 @@ def collectors_of(parts: Parts) -> dict[str, Collector]:
         idle.add("clockbound")
     if parts.config.connections is None:
         idle.add("connections")
-    if parts.config.mesh is None:
+    mesh = parts.config.mesh
+    if mesh is None:
         idle.add("reflector")
+    if mesh is None or not (mesh.peers or mesh.peers_file):
+        idle.add("mesh")
     return {name: make(parts) for name, make in COLLECTORS.items() if name not in idle}

@@ -13,6 +13,7 @@ from truechimer_agent.assembly import collectors_of, parts_of
 from truechimer_agent.collectors.bound import Bounds
 from truechimer_agent.collectors.clockbound import ClockBound
 from truechimer_agent.collectors.icmp import Icmp
+from truechimer_agent.collectors.mesh import Mesh
 from truechimer_agent.collectors.ntp import Ntp
 from truechimer_agent.collectors.reflector import Reflections
 from truechimer_agent.collectors.tcp import Tcp
@@ -71,7 +72,7 @@ async def _once(name: str, collector: Collector, gathering: Gathering) -> None:
             return  # the bound speaks last, when the others are done; nothing is published or served
         try:
             await collector.open()
-            if isinstance(collector, (Icmp, Tcp)):
+            if isinstance(collector, (Icmp, Mesh, Tcp)):
                 await asyncio.sleep(PROBE_LOOK_S)
                 # A silent target is known to be one only when its probe's time is over.
                 await collector.finish(SILENCE_S)

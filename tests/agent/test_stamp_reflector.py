@@ -179,6 +179,16 @@ def test_a_plain_authenticated_packet_cannot_be_replayed_from_elsewhere():
     assert talk.send(caught, host="10.6.6.6") is None
 
 
+def test_one_packets_extensions_behind_anothers_base_are_a_replay():
+    """Their HMACs share but the number (RFC 8972 section 4.8): A's base and B's name would be B's packet."""
+    talk = Talk(KEY)
+    ours, theirs = talk.request(0), talk.request(0, sender=B, sent_ns=T0 + 5)
+    assert talk.send(ours).sequence == 0
+    assert talk.send(ours[:112] + theirs[112:]) is None
+    assert talk.send(theirs).sequence == 0
+    assert talk.totals == {"requests": 3, "replayed": 1}
+
+
 def test_an_attacker_without_the_key_begins_ends_and_limits_nothing():
     """100,000 forged, replayed and plain packets, from the sender's own address and from others."""
     talk = Talk(KEY)

@@ -8,11 +8,11 @@ from truechimer_cli.main import run
 
 def test_check_says_fine_and_warns_of_what_is_not_built(tmp_path, capsys):
     path = tmp_path / "any.toml"
-    path.write_text('node = "a"\n[mesh]\npeers = ["b@10.0.0.2"]\n')
+    path.write_text('node = "a"\n[[disk]]\npath = "/var"\n')
     assert run(["config", "check", str(path)]) == 0
     told = capsys.readouterr()
     assert "fine (agent.toml)" in told.out
-    assert "[mesh] is not built yet" in told.err
+    assert "[disk] is not built yet" in told.err
     assert "[[sink]]" in told.err
 
 

@@ -23,7 +23,7 @@ def test_the_agents_example_uncommented_loads_too(tmp_path: Path):
     lines = (SHIPPED / "agent.toml").read_text().splitlines()
     offered = [
         line.removeprefix("# ")
-        if line.startswith("# ") and ("=" in line or line.startswith("# [["))
+        if line.startswith("# ") and ("=" in line or line.startswith("# ["))
         else line
         for line in lines
     ]
@@ -32,3 +32,5 @@ def test_the_agents_example_uncommented_loads_too(tmp_path: Path):
     config = load_agent(path).config
     assert (config.node, config.zone, len(config.ntp.servers or ())) == ("db-1", "eu-1a", 4)
     assert [probe.target for probe in config.probe] == ["10.0.0.9:5432"]
+    assert config.mesh is not None
+    assert (len(config.mesh.peers), config.mesh.key_file) == (2, Path("/etc/truechimer/mesh.key"))

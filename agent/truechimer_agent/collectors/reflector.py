@@ -212,7 +212,7 @@ async def _listen(listen: str) -> ReflectorSocket:
         except OSError as error:
             failure = error
     assert failure is not None
-    what, hint = _explained(failure, port)
+    what, hint = explain(failure, port)
     raise Lacking(f"[mesh] listen: cannot use {address}: {what}", hint=hint) from failure
 
 
@@ -220,7 +220,8 @@ def _everywhere(port: int) -> Found:
     return [(socket.AF_INET6, ("::", port, 0, 0)), (socket.AF_INET, ("0.0.0.0", port))]  # noqa: S104 - asked for
 
 
-def _explained(error: OSError, port: int) -> tuple[str, str]:
+def explain(error: OSError, port: int) -> tuple[str, str]:
+    """What keeps the reflector from a port, and what can be done about it."""
     if error.errno == errno.EADDRINUSE:
         return (
             "another program has that port",

@@ -68,6 +68,10 @@ class Reflecting:
         self._thread.join(_STOP_S)
         self._sock.close()
 
+    def blocked(self) -> list[bytes]:
+        """The sources that are kept away now."""
+        return self._blocks.sources()
+
     def take_residence_ns(self) -> int:
         """The longest that a request was in here until its reply was timed, since this was asked last."""
         longest_ns, self._residence_ns = self._residence_ns, 0
@@ -113,14 +117,15 @@ class Reflecting:
             # S is broken, and not everybody knows yet: no answer is better than a false one.
             reflector.totals.failed += 1
             return
+        # Counted before it is sent: whoever has the reply finds it in the counts.
+        reflector.totals.replies += 1
+        self._residence_ns = max(self._residence_ns, sent_ns - received_ns)
+        self._last_raw_ns = reading.raw_ns
         try:
             self._sock.send(reply, arrival)
         except OSError:
+            reflector.totals.replies -= 1
             reflector.totals.failed += 1
-            return
-        reflector.totals.replies += 1
-        self._last_raw_ns = reading.raw_ns
-        self._residence_ns = max(self._residence_ns, sent_ns - received_ns)
 
     def _block(self, now_ns: int) -> None:
         """Leave those who flood to the kernel for a while."""

@@ -52,6 +52,11 @@ def receive_stamp(control: list[tuple[int, int, bytes]]) -> int | None:
     return _stamp(control, SO_TIMESTAMPNS)
 
 
+def transmit_stamp(control: list[tuple[int, int, bytes]]) -> int | None:
+    """W in ns when a packet was handed to the driver, from the control messages of an error queue's entry."""
+    return _stamp(control, SO_TIMESTAMPING)
+
+
 def take_transmit_stamp(sock: socket.socket) -> int | None:
     """W in ns when a packet was handed to the driver; None while none lies in the socket's error queue.
 
@@ -61,7 +66,7 @@ def take_transmit_stamp(sock: socket.socket) -> int | None:
         _, control, _, _ = sock.recvmsg(0, CONTROL_ROOM, socket.MSG_ERRQUEUE)
     except OSError:
         return None
-    return _stamp(control, SO_TIMESTAMPING)
+    return transmit_stamp(control)
 
 
 def _stamp(control: list[tuple[int, int, bytes]], wanted: int) -> int | None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from truechimer.samples import ProbeOutcome
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from truechimer_agent.pauses.stalllog import StallLog
 
 LATE_NS = 5_000_000
@@ -61,7 +63,10 @@ def is_of_the_route(outcome: ProbeOutcome) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One probe's end, in S ns: ``epoch`` is S's at sending, ``late_ns`` how long the end lay unread."""
+    """One probe's end, in S ns: ``epoch`` is S's at sending, ``late_ns`` how long the end lay unread.
+
+    ``noted`` are further fields of its sample; ``measured`` those that only hold while the epoch does.
+    """
 
     peer: str
     outcome: ProbeOutcome
@@ -69,6 +74,8 @@ class Result:
     ended_ns: int
     epoch: int
     late_ns: int = 0
+    noted: Mapping[str, float | int] = field(default_factory=dict)
+    measured: Mapping[str, float | int] = field(default_factory=dict)
 
     @property
     def rtt_ns(self) -> int:

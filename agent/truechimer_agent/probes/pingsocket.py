@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from truechimer.errors import DecodeError
 from truechimer.samples import ProbeOutcome
 from truechimer_agent.packettimes.kernelstamps import SO_TIMESTAMPNS, receive_stamp
-from truechimer_agent.probes import echo, outcomes
+from truechimer_agent.probes import echo
+from truechimer_agent.probes.errorqueue import ask_for_errors, error_outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,16 +19,10 @@ if TYPE_CHECKING:
     from truechimer_agent.probes.echo import Echo, IpVersion
     from truechimer_agent.probes.targets import Address
 
-IP_RECVERR = 11
-IPV6_RECVERR = 25
 _SOL_RAW, _ICMP_FILTER = 255, 1
 _ICMP6_FILTER = 1
 _ONLY_ECHO_REPLIES = struct.pack("=I", ~(1 << 0) & 0xFFFFFFFF)
 _ONLY_ECHO_REPLIES_6 = struct.pack("=8I", *(0xFFFFFFFF & ~(1 << 1 if word == 4 else 0) for word in range(8)))
-_EXTENDED_ERROR = struct.Struct("=IBBBBII")
-"""sock_extended_err of linux/errqueue.h: errno, origin, type, code, pad, info, data."""
-_FROM_THE_NETWORK = frozenset({2, 3})
-"""SO_EE_ORIGIN_ICMP, SO_EE_ORIGIN_ICMP6."""
 _ROOM = 2048
 _CONTROL_ROOM = 512
 
@@ -69,10 +64,7 @@ class PingSocket:
     def _prepare(self) -> None:
         self.sock.setblocking(False)
         self.sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-        if self._version == 4:
-            self.sock.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
-        else:
-            self.sock.setsockopt(socket.IPPROTO_IPV6, IPV6_RECVERR, 1)
+        ask_for_errors(self.sock)
         if not self.is_raw:
             # The kernel chooses the identifier of a ping socket: its port.
             self.sock.bind(("0.0.0.0" if self._version == 4 else "::", 0))  # noqa: S104 - receives only its own replies
@@ -115,7 +107,7 @@ class PingSocket:
                 data, control, _, _ = self.sock.recvmsg(_ROOM, _CONTROL_ROOM, socket.MSG_ERRQUEUE)
             except OSError:
                 return arrivals
-            outcome = _error_outcome(control)
+            outcome = error_outcome(control)
             try:
                 request = echo.quoted(self._version, data)
             except DecodeError:
@@ -126,14 +118,3 @@ class PingSocket:
     def close(self) -> None:
         """Close."""
         self.sock.close()
-
-
-def _error_outcome(control: list[tuple[int, int, bytes]]) -> ProbeOutcome | None:
-    for level, kind, data in control:
-        ours = (level, kind) in ((socket.IPPROTO_IP, IP_RECVERR), (socket.IPPROTO_IPV6, IPV6_RECVERR))
-        if not ours or len(data) < _EXTENDED_ERROR.size:
-            continue
-        number, origin, *_ = _EXTENDED_ERROR.unpack_from(data)
-        outcome = outcomes.of_word(number) if origin in _FROM_THE_NETWORK else outcomes.of_errno(number)
-        return None if outcome in (ProbeOutcome.REPLY, ProbeOutcome.LOST) else outcome
-    return None

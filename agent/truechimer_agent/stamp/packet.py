@@ -145,7 +145,11 @@ def decode_request(data: Data, key: Key | None) -> Request:
 
 
 def authenticator_of(data: Data) -> bytes:
-    """The HMAC of an authenticated packet's base: no two requests have the same."""
+    """The HMAC of an authenticated packet's base.
+
+    Two requests have the same when number, session id and time to 0.2 ns are the same. What follows the
+    base is left out: with the same number it could be another packet's.
+    """
     return bytes(data[_SIGNED_BYTES:AUTHENTICATED_BASE_BYTES])
 
 

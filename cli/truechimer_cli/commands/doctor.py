@@ -12,7 +12,7 @@ from rich.text import Text
 from truechimer.config import AgentConfig, listen_address, load_agent
 from truechimer.config.model import HealthConfig, ServerConfig
 from truechimer_cli.amounts import UNKNOWN
-from truechimer_cli.doctor import host, installation
+from truechimer_cli.doctor import host, installation, mesh
 from truechimer_cli.output import BAD, GOOD, show, table, write_json
 from truechimer_cli.places import data_dir, runtime_dir
 
@@ -64,6 +64,10 @@ def _looks(config: Path | None, *, network: bool) -> Iterator[Callable[[], Check
     analyzer_at = listen_address(ServerConfig().listen)
     yield lambda: installation.port("analyzer_port", *analyzer_at, "truechimer-analyzer")
     yield lambda: installation.port("agent_port", *health, "truechimer-agent")
+    if agent.mesh is not None:
+        listen, key_file = agent.mesh.listen, agent.mesh.key_file
+        yield lambda: mesh.port(listen)
+        yield lambda: mesh.key(key_file)
     yield lambda: installation.agent(runtime)
     if network:
         yield lambda: installation.servers(config)

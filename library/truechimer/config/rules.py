@@ -196,6 +196,7 @@ def whole_complaints(section: object) -> Iterator[tuple[str, str]]:
         case model.MeshConfig():
             if section.peers and section.peers_file is not None:
                 yield "peers", "and peers_file exclude each other"
+            yield from _twice("peers", [peer.partition("@")[0] for peer in section.peers])
         case model.ClockBoundConfig():
             if section.segment == section.segment_v1:
                 yield "segment_v1", "and segment must be two files"
