@@ -1,13 +1,13 @@
 """The mesh's proof: six real agents that probe each other, their answers held against the truth.
 
 Usage (as root in the lab):
-    python bench/mesh_lab.py contain [--seconds 600] [--seed 1] [--slews]
+    python bench/mesh_lab.py contain [--seconds 1020] [--seed 1] [--slews]
     python bench/mesh_lab.py lie [--trials 50] [--seed 1] [--interval-s 1.0] [--lie-us 20000]
     python bench/mesh_lab.py two-faced [--trials 20] [--seed 1]
 
 contain: oscillators off by up to 150 ppm that wander, steps of wall clocks up to 2 s, half of the pairs
 joined by asymmetric links with jitter and loss, one node without NTP, another that loses it. `skew` is
-asked as of every round of probes (0.1 s), and all that it proves is held against the truth.
+asked as of every round of probes (0.2 s), and all that it proves is held against the truth.
 lie: one of six agents is ahead by 20 ms in its STAMP answers for some rounds, again and again; `skew` is
 asked as of the end of every round. two-faced: ahead to some, behind to others. Lies of less than a round
 trip need not be seen: then epsilon_1 has to hold all the same.
@@ -41,7 +41,14 @@ def contained(options: argparse.Namespace, folder: Path) -> bool:
     """The first experiment; whether it went as it must."""
     plan = Disturbances(never="n5", blocked="n4", slew_every_s=15.0 if options.slews else float("inf"))
     with Network() as network:
-        done = contain(network, folder, seconds=options.seconds, seed=options.seed, plan=plan)
+        done = contain(
+            network,
+            folder,
+            seconds=options.seconds,
+            interval_s=options.interval_s or 0.2,
+            seed=options.seed,
+            plan=plan,
+        )
     print(f"{options.seconds:.0f} s, {done.happened.steps} steps, {done.happened.slews} slews")
     print(done.found)
     print(f"pairs that are linked directly, with NTP:\n{done.direct}")
@@ -56,7 +63,7 @@ def lied(options: argparse.Namespace, folder: Path) -> bool:
             network,
             folder,
             trials=options.trials,
-            interval_s=options.interval_s,
+            interval_s=options.interval_s or 1.0,
             lie_ns=options.lie_us * US,
             two_faced=options.experiment == "two-faced",
             history_s=options.history_s,
@@ -64,7 +71,7 @@ def lied(options: argparse.Namespace, folder: Path) -> bool:
             seed=options.seed,
         )
     print(
-        f"lies of {options.lie_us} µs, a round is {options.interval_s:g} s,"
+        f"lies of {options.lie_us} µs, a round is {options.interval_s or 1:g} s,"
         f" {options.history_s:g} s of history"
     )
     print(found)
@@ -80,11 +87,11 @@ def lied(options: argparse.Namespace, folder: Path) -> bool:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("experiment", choices=("contain", "lie", "two-faced"))
-    parser.add_argument("--seconds", type=float, default=600.0)
+    parser.add_argument("--seconds", type=float, default=1020.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--slews", action="store_true", help="wall clocks are slewed by up to 450 ppm too")
     parser.add_argument("--trials", type=int, default=50)
-    parser.add_argument("--interval-s", type=float, default=1.0)
+    parser.add_argument("--interval-s", type=float, help="of probes: a round (0.2; when it lies, 1)")
     parser.add_argument("--lie-us", type=int, default=20_000)
     parser.add_argument("--apart-ms", type=float, default=0.0, help="one way between nodes")
     parser.add_argument(

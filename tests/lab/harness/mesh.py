@@ -7,6 +7,7 @@ about every pair is known at every moment.
 import bisect
 import hashlib
 import secrets
+import signal
 import sys
 import threading
 from collections.abc import Sequence
@@ -244,9 +245,11 @@ class Mesh:
 
     def stop_agents(self) -> None:
         """Stop all agents, so that what they have is with the analyzer."""
-        for node in self.nodes.values():
-            if node.agent is not None:
-                node.agent.stop()
+        agents = [node.agent for node in self.nodes.values() if node.agent is not None]
+        for agent in agents:
+            agent.process.signal(signal.SIGTERM)
+        for agent in agents:
+            agent.stop()
 
     def close_analyzer(self) -> None:
         """Stop the analyzer cleanly, so that its store can be read."""

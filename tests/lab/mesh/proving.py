@@ -14,7 +14,7 @@ from lab.mesh.disturbing import Disturbances, Happened, disturb, drifting
 from lab.mesh.judging import Containment, Naming, Truth, Widths
 from lab.mesh.recorded import Hidden, Recorded
 
-SETTLED_S = 25.0
+SETTLED_S = 22.0
 """Until every node has told twice what its wall clock did: summaries come every 10 s."""
 MS = 1_000_000
 
