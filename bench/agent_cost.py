@@ -1,9 +1,10 @@
 """What the whole agent costs at default rates: CPU and PSS by process, in a base install of its own.
 
-Usage: python bench/agent_cost.py [--seconds 300] [--python python3]
+Usage: python bench/agent_cost.py [--seconds 300] [--mesh 8] [--python python3]
 
 Makes a fresh virtual environment, installs this checkout's base into it, starts the agent there with 4 NTP
 servers, 8 TCP targets and a sink (all of them on loopback, in this process), and reads /proc. No root needed.
+With --mesh it also probes so many peers by STAMP once a second, and answers as many.
 Goals: CPU ≤ 1.5 % of a core, summed PSS ≤ 90 MiB.
 """
 
@@ -18,6 +19,7 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -62,6 +64,60 @@ class SinkHandler(BaseHTTPRequestHandler):
 def serve(server: socketserver.BaseServer) -> int:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return int(server.server_address[1])  # type: ignore[index]
+
+
+def serve_mesh(stack: ExitStack, count: int, python: Path) -> str:
+    """As many agents' mesh in one process; the section by which the measured agent is in it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        own = free.getsockname()[1]
+    process = subprocess.Popen(
+        [python, "-c", MESH, str(count), str(own)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    stack.callback(process.wait)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    stack.callback(process.stdin.close)
+    ports = process.stdout.readline().split()
+    peers = [f"n{number}@127.0.0.1:{port}" for number, port in enumerate(ports)]
+    section = f'[mesh]\nlisten = "127.0.0.1:{own}"\npeers = {peers}\n'.replace("'", '"')
+    return section + f"degree = {count}\n"
+
+
+MESH = """
+import asyncio, sys, tempfile, threading
+from dataclasses import replace
+from truechimer.config.model import AgentConfig, MeshConfig
+from truechimer.readings import SystemClocks
+from truechimer_agent.collectors.mesh import Mesh
+from truechimer_agent.collectors.reflector import Reflections
+from truechimer_agent.hostclock import HostClock
+from truechimer_agent.pauses.stalllog import StallLog
+
+class Host:
+    def __init__(self):
+        self.clock = HostClock(SystemClocks(), None)
+        self.clocks, self.steady = self.clock.clocks, self.clock.steady
+        self.steady_now_ns = self.clock.steady_now_ns
+    def emit(self, observation):
+        pass
+
+async def main(count, port):
+    host, kept, ports = Host(), [], []
+    for number in range(count):
+        config = replace(AgentConfig(), cluster="default", node=f"n{number}")
+        mesh = MeshConfig(listen="127.0.0.1:0", peers=(f"bench@127.0.0.1:{port}",))
+        kept += [Reflections(host.clock, mesh, "default", config.node), Mesh(host, config, mesh, StallLog())]
+        for collector in kept[-2:]:
+            await collector.open()
+        ports.append(kept[-2].port)
+    print(*ports, flush=True)
+    await asyncio.to_thread(sys.stdin.read)
+    for collector in kept:
+        await collector.close()
+
+asyncio.run(main(int(sys.argv[1]), int(sys.argv[2])))
+"""
 
 
 def base_environment(folder: Path, python: str) -> Path:
@@ -113,9 +169,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--seconds", type=float, default=300)
     parser.add_argument("--settle", type=float, default=10, help="seconds before the measurement begins")
+    parser.add_argument("--mesh", type=int, default=0, help="peers in the mesh")
     parser.add_argument("--python", default=sys.executable)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         python = base_environment(folder / "venv", options.python)
         ntp = [serve(socketserver.UDPServer(("127.0.0.1", 0), NtpHandler)) for _ in range(NTP_SERVERS)]
@@ -132,6 +189,7 @@ def main() -> int:
             + "".join(f'[[probe]]\nkind = "tcp"\ntarget = "127.0.0.1:{port}"\n' for port in tcp)
             + f'[[sink]]\nkind = "influx"\nurl = "http://127.0.0.1:{sink}"\n'
             + f'[health]\nlisten = "127.0.0.1:{health}"\n'
+            + (serve_mesh(stack, options.mesh, python) if options.mesh else "")
         )
         with (folder / "log").open("wb") as log:
             agent = subprocess.Popen(
@@ -144,7 +202,10 @@ def main() -> int:
             began = time.monotonic()
             time.sleep(options.seconds)
             took = time.monotonic() - began
-            print(f"{took:.0f} s, {NTP_SERVERS} NTP servers, {TCP_TARGETS} TCP targets, base install only")
+            print(
+                f"{took:.0f} s, {NTP_SERVERS} NTP servers, {TCP_TARGETS} TCP targets, "
+                f"{options.mesh} peers in the mesh, base install only"
+            )
             print(f"{'process':<36}{'CPU %':>8}{'PSS MiB':>9}{'RSS MiB':>9}")
             total_cpu = total_pss = 0.0
             for pid in pids:

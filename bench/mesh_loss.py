@@ -2,9 +2,10 @@
 
 Usage: python bench/mesh_loss.py [--nodes 6] [--seconds 60] [--blocks 20] [--hz 20]
 
-First every link loses 5 % there and 1 % back for a while, reorders and duplicates; what each of both ways dropped
-must be what the agents at its ends tell, exactly. Then each link is blocked in one direction at random, over and
-over: what is told must be of that direction alone, and exact. Exit code 1 when anything was told wrongly.
+First every link loses 5 % there and 1 % back for a while, reorders and duplicates; what each of both ways
+dropped must be what the agents at its ends tell, exactly. Then each link is blocked in one direction at
+random, over and over: what is told must be of that direction alone, and exact. Exit code 1 when anything was
+told wrongly.
 """
 
 from __future__ import annotations

@@ -6,8 +6,9 @@ As root (with iproute2) its clients live in network namespaces of their own, eac
 is on loopback. The reflector's thread runs as in the agent, in a process pinned to core 0; the clients (C, so
 that they are not the bottleneck) on core 1. --busy: another thread of its process computes without pause, as
 no agent does: what the interpreter's lock costs at worst. --hostile adds random and mutated packets.
-Goals: 20,000 packets/s without a key and 12,000 with one; a median round trip, as STAMP counts it, of at most
-1.5 times ping's; another source's p99 at most 5 ms longer during a flood of 50,000 packets/s.
+Goals: 20,000 packets a second of the core without a key and 12,000 with one; a median round trip, as STAMP
+counts it, of at most 1.5 times ping's; another source's p99 at most 5 ms longer during a flood of 50,000
+packets/s.
 """
 
 from __future__ import annotations
@@ -210,11 +211,14 @@ class Bench:
             self._probing, "blast", served, packets, self._seconds, 64
         )
         totals = served.end()
-        rate = answered / took_s
+        rate = totals["requests"] / totals["cpu_s"]
         self.row(
-            f"reflected {mode}", f"{rate:,.0f} packets/s", f"≥ {LEAST_HZ[signed]:,}", rate >= LEAST_HZ[signed]
+            f"reflected {mode}, a second of one core",
+            f"{rate:,.0f} packets",
+            f"≥ {LEAST_HZ[signed]:,}",
+            rate >= LEAST_HZ[signed],
         )
-        self.row("  its CPU a packet", f"{1e6 * totals['cpu_s'] / totals['requests']:.1f} µs", "", None)
+        self.row("  by the clock, beside whatever else ran", f"{answered / took_s:,.0f} packets/s", "", None)
         if sent != answered:
             self.row("  without an answer", f"{sent - answered:.0f} of {sent:.0f}", "", None)
 
@@ -307,13 +311,14 @@ class Bench:
             mode = "with a key" if signed else "without a key"
             for name, make in (("random", randoms), ("mutated", mutated)):
                 judged = Reflector(KEY if signed else None, b"reflects", 1, WITHOUT_END)
-                answered = sum(
-                    judged.accept(data, network_of("10.0.0.1"), ("10.0.0.1", 5), at) is not None
-                    for at, data in enumerate(make(rng, how_many, KEY if signed else None))
-                )
+                answered = asked = 0
+                for data in make(rng, how_many, KEY if signed else None):
+                    asked += 1
+                    accepted = judged.accept(data, network_of("10.0.0.1"), ("10.0.0.1", 5), asked)
+                    answered += accepted is not None
                 self.row(
                     f"{name} packets {mode}: answered",
-                    f"{answered:,} of {how_many:,}",
+                    f"{answered:,} of {asked:,}",
                     "none" if signed else "",
                     answered == 0 if signed else None,
                 )
@@ -337,9 +342,10 @@ def randoms(rng: random.Random, how_many: int, _: Key | None) -> Iterator[bytes]
 
 
 def mutated(rng: random.Random, how_many: int, key: Key | None) -> Iterator[bytes]:
-    """Good requests with one to four bytes changed, or cut, or lengthened."""
+    """Good requests with one to four bytes changed, or cut, or lengthened; as good as before are left out."""
     for n in range(how_many):
-        packet = bytearray(encode_request(n, stamp_down(10**18 + n), 7, b"probes!!", key))
+        good = encode_request(n, stamp_down(10**18 + n), 7, b"probes!!", key)
+        packet = bytearray(good)
         match rng.randrange(4):
             case 0:
                 del packet[rng.randrange(len(packet)) :]
@@ -348,8 +354,8 @@ def mutated(rng: random.Random, how_many: int, key: Key | None) -> Iterator[byte
             case _:
                 for _ in range(rng.randrange(1, 5)):
                     packet[rng.randrange(len(packet))] ^= rng.randrange(1, 256)
-        # Two changes of one byte may undo each other: then it is a good one.
-        if packet != encode_request(n, stamp_down(10**18 + n), 7, b"probes!!", key):
+        # Changes of one byte may undo each other; the flags of the last extension are in no HMAC.
+        if packet != good and packet[:132] + good[132:133] + packet[133:] != good:
             yield bytes(packet)
 
 

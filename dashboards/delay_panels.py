@@ -73,6 +73,11 @@ _UNANSWERED = (
     "count_over_time(truechimer_rtt_outcome{HOST}[$__rate_interval])"
 )
 
+
+def _summed(field: str) -> str:
+    return f"sum_over_time(truechimer_path_{field}{{HOST}}[$__rate_interval])"
+
+
 NETWORK = Row(
     "Network",
     (
@@ -98,6 +103,59 @@ NETWORK = Row(
             "percentunit",
             (Query(_UNANSWERED, "{{node}} → {{peer}} ({{via}})"),),
             width=8,
+        ),
+        Panel(
+            "Lost by direction",
+            "Share of the mesh's probes lost on the way there, and of the replies lost on the way back, by "
+            "when it became known: while a direction is blocked, its losses stand under undetermined.",
+            "percentunit",
+            (
+                Query(f"{_summed('lost_forward')} / ({_summed('sent')} > 0)", "{{node}} → {{peer}} there"),
+                Query(
+                    f"{_summed('lost_backward')} / ({_summed('received')} + {_summed('lost_backward')} > 0)",
+                    "{{node}} → {{peer}} back",
+                ),
+            ),
+        ),
+        Panel(
+            "Losses of unknown direction",
+            "Undetermined: lost probes of which no later reply tells the direction yet. Unknown: none ever "
+            "will.",
+            "none",
+            (
+                Query("truechimer_path_undetermined{HOST}", "{{node}} → {{peer}} undetermined"),
+                Query(
+                    _summed("unknown"),
+                    "{{node}} → {{peer}} unknown",
+                ),
+            ),
+        ),
+        Panel(
+            "Replies out of order or twice",
+            "Of the mesh's probes, in each interval drawn.",
+            "none",
+            (
+                Query(
+                    _summed("reordered"),
+                    "{{node}} → {{peer}} reordered",
+                ),
+                Query(
+                    _summed("duplicated"),
+                    "{{node}} → {{peer}} twice",
+                ),
+            ),
+        ),
+        Panel(
+            "Time inside the peer",
+            "99th percentile from a probe's arrival at the peer to its reply: the peer's stall, not the "
+            "network.",
+            "s",
+            (
+                Query(
+                    "quantile_over_time(0.99, truechimer_rtt_reflector_seconds{HOST}[$__rate_interval])",
+                    "{{node}} → {{peer}}",
+                ),
+            ),
         ),
     ),
 )

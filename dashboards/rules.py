@@ -220,12 +220,12 @@ _DELAYS = Group(
             _LOST_ONE_WAY,
             "5m",
             "warning",
-            "{{ $labels.node }}: {{ $value | humanizePercentage }} of packets are lost one way only between it "
-            "and {{ $labels.peer }}",
+            "{{ $labels.node }}: {{ $value | humanizePercentage }} of packets are lost one way only, to or "
+            "from {{ $labels.peer }}",
             f"More than {LOSS_RATIO} times as many as the other way. What is lost forward never reached the "
             "peer; what is lost backward the peer had answered.",
             "truechimer_path_lost_forward and _backward tell which way. Look at the sending side's queues and "
-            "firewall, and at the receiving side's filter: the other direction's path is good.",
+            "firewall, and at the receiving side's filter: the other way is good.",
         ),
     ),
 )

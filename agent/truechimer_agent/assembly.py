@@ -81,12 +81,12 @@ COLLECTORS: Mapping[str, Callable[[Parts], Collector]] = {
     "pressure": Pressure,
     "tcp": lambda parts: Tcp(parts, parts.config.probe, parts.stall_log),
     "icmp": lambda parts: Icmp(parts, parts.config.probe, parts.stall_log),
+    "mesh": lambda parts: Mesh(parts, parts.config, parts.config.mesh or MeshConfig(), parts.stall_log),
     "connections": lambda parts: Connections(
         parts,
         parts.config.connections or ConnectionsConfig(),
         names_of(parts.config.mesh),
     ),
-    "mesh": lambda parts: Mesh(parts, parts.config, parts.config.mesh or MeshConfig(), parts.stall_log),
     "reflector": lambda parts: Reflections(
         parts.clock, parts.config.mesh or MeshConfig(), parts.config.cluster, parts.config.node
     ),

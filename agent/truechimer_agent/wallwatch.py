@@ -40,7 +40,11 @@ class ClockEvent:
 
 @dataclass(frozen=True, slots=True)
 class WallSummary:
-    """W over an interval: W − S now with its extremes, and rates against RAW with steps left out."""
+    """W over an interval: W − S now with its extremes, and rates against RAW with steps left out.
+
+    W was looked at from ``observed_ns`` ago on, never more than ``gap_ns`` apart; the extremes are bounds of
+    what it was at those looks.
+    """
 
     steady_ns: int
     wall_minus_steady_ns: int
@@ -50,6 +54,8 @@ class WallSummary:
     mono_rate_ppm: float | None
     suspended_ns: int
     width_ns: int
+    observed_ns: int
+    gap_ns: int
 
 
 class WallWatch:
@@ -69,10 +75,12 @@ class WallWatch:
         self._steady = steady
         self._first = reading
         self._stepped_ns = 0
-        self._least_ns = self._greatest_ns = steady.wall_minus_steady_ns(reading)
+        self._gap_ns = 0
+        self._least_ns, self._greatest_ns = _extremes(steady, reading)
 
     def feed(self, reading: Reading) -> list[ClockEvent]:
         """Compare a reading with the one before; what happened in between, suspends first."""
+        self._gap_ns = max(self._gap_ns, reading.raw_ns - self._last.raw_ns)
         self._last, known = reading, self._reference
         noise_ns = round((reading.width_ns + known.width_ns) * FASTEST_W)
         events = []
@@ -87,9 +95,9 @@ class WallWatch:
             self._stepped_ns += stepped_ns
         if events or reading.width_ns < known.width_ns:
             self._reference = reading
-        d_ns = self._steady.wall_minus_steady_ns(reading)
-        self._least_ns = min(self._least_ns, d_ns)
-        self._greatest_ns = max(self._greatest_ns, d_ns)
+        least_ns, greatest_ns = _extremes(self._steady, reading)
+        self._least_ns = min(self._least_ns, least_ns)
+        self._greatest_ns = max(self._greatest_ns, greatest_ns)
         return events + self._slews(reading)
 
     def _event(self, kind: EventKind, size_ns: int, reading: Reading) -> ClockEvent:
@@ -126,6 +134,8 @@ class WallWatch:
             mono_rate_ppm=mono_rate,
             suspended_ns=last.suspended_ns,
             width_ns=last.width_ns,
+            observed_ns=elapsed_ns,
+            gap_ns=self._gap_ns,
         )
         self._begin(self._steady, last)
         return summary
@@ -145,6 +155,12 @@ def _is_leap(stepped_ns: int, noise_ns: int, reading: Reading) -> bool:
     midnight_ns = round(reading.wall_ns / _DAY_NS) * _DAY_NS
     earliest_ns = midnight_ns - _SECOND_NS if stepped_ns < 0 else midnight_ns
     return earliest_ns <= reading.wall_ns + noise_ns and reading.wall_ns < midnight_ns + _LEAP_SEEN_NS
+
+
+def _extremes(steady: SteadyClock, reading: Reading) -> tuple[int, int]:
+    """Bounds of W − S at a reading."""
+    d_ns, half_ns = steady.wall_minus_steady_ns(reading), (reading.width_ns + 1) // 2
+    return d_ns - half_ns, d_ns + half_ns
 
 
 def _mono_minus_raw(reading: Reading) -> int:

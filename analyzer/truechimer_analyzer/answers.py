@@ -194,9 +194,8 @@ def _skew(reader: Reader, question: Question, limits: LimitsConfig) -> dict[str,
 
 
 def _rtt(reader: Reader, question: Question, limits: LimitsConfig) -> dict[str, object]:  # noqa: ARG001
-    probes = reader.rows("truechimer_rtt", rtt.FIELDS)
-    paths = reader.rows("truechimer_path", rtt.PATH_FIELDS)
-    return {"paths": rtt.describe(probes, paths, histogram=question.histogram)}
+    paths = rtt.describe(rtt.gather(reader), histogram=question.histogram, by_hour=question.by == "hour")
+    return {"paths": paths}
 
 
 def _pauses(reader: Reader, question: Question, limits: LimitsConfig) -> dict[str, object]:  # noqa: ARG001

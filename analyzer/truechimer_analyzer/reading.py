@@ -13,7 +13,7 @@ from truechimer_analyzer.stores import Columns
 from truechimer_analyzer.window import NS, groups
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from truechimer_analyzer.stores import Store
     from truechimer_analyzer.window import Question
@@ -48,6 +48,7 @@ class Reader:
         *,
         since_ns: int | None = None,
         nodes: Sequence[str] | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> Columns:
         """The window's rows, or those since ``since_ns``; of ``nodes``, else of those asked for."""
         window = self.question.window
@@ -58,6 +59,7 @@ class Reader:
             window.until_ns,
             nodes=self._nodes() if nodes is None else nodes,
             cluster=self.question.cluster,
+            tags=tags,
         )
 
     def latest(self, measurement: str, fields: Sequence[str]) -> Columns:

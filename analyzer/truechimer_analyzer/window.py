@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from truechimer.errors import UserError
+from truechimer.samples import Via
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -30,12 +31,13 @@ _COMMON = ("since", "from", "to", "cluster", "node")
 OPTIONS: Mapping[str, tuple[str, ...]] = {
     "clocks": _COMMON,
     "skew": (*_COMMON, "max_offset", "k", "pairs"),
-    "rtt": (*_COMMON, "histogram"),
+    "rtt": (*_COMMON, "histogram", "by", "via", "peer"),
     "pauses": _COMMON,
     "stability": _COMMON,
     "timeouts": (*_COMMON, "false_per_month", "detect_within", "rate", "product", "current"),
     "report": (*_COMMON, "false_per_month", "detect_within", "rate", "kind"),
 }
+DIVISIONS = ("hour",)
 LIARS_TOLERATED = 1
 MOST_LIARS_TOLERATED = 2
 _LIARS = tuple(map(str, range(MOST_LIARS_TOLERATED + 1)))
@@ -69,6 +71,9 @@ class Question:
     cluster: str | None = None
     node: str | None = None
     histogram: bool = False
+    by: str | None = None
+    via: str | None = None
+    peer: str | None = None
     false_per_month: float | None = None
     detect_within_s: float | None = None
     rate_hz: float | None = None
@@ -100,6 +105,9 @@ def parse_question(command: str, options: Mapping[str, str], now_ns: int) -> Que
         cluster=given.get("cluster"),
         node=given.get("node"),
         histogram=_flag("histogram", given.get("histogram")),
+        by=_one_of("by", given["by"], DIVISIONS) if "by" in given else None,
+        via=_one_of("via", given["via"], tuple(Via)) if "via" in given else None,
+        peer=given.get("peer"),
         false_per_month=_positive("false_per_month", given.get("false_per_month"), "1"),
         detect_within_s=_seconds("detect_within", given.get("detect_within")),
         rate_hz=_positive("rate", given.get("rate"), "100 (operations per second)"),

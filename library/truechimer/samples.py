@@ -287,12 +287,22 @@ MEASUREMENTS: Mapping[str, Measurement] = {
             (),
             (
                 _float("wall_minus_steady_seconds", "W − S now"),
-                _float("wall_minus_steady_seconds_min", "least W − S over the interval"),
-                _float("wall_minus_steady_seconds_max", "greatest W − S over the interval"),
+                _float(
+                    "wall_minus_steady_seconds_min",
+                    "least W − S in the interval, as far as the looks at it can tell",
+                ),
+                _float(
+                    "wall_minus_steady_seconds_max",
+                    "greatest W − S in the interval, as far as the looks at it can tell",
+                ),
                 _float("wall_rate_ppm", "rate of W against RAW, steps left out"),
                 _float("mono_rate_ppm", "rate of MONOTONIC against RAW: the kernel's slewing"),
                 _float("suspended_seconds", "BOOTTIME − MONOTONIC: time asleep since boot"),
                 _float("read_width_seconds", "uncertainty of the reading itself"),
+                _float(
+                    "observed_seconds", "the interval's length by S, from its first look at W to its last"
+                ),
+                _float("gap_seconds_max", "the longest time between two looks at W"),
                 *_STEADY,
             ),
         ),
@@ -379,7 +389,7 @@ MEASUREMENTS: Mapping[str, Measurement] = {
                 _int("lost_forward", "probes of which it became known that the peer never saw them"),
                 _int("lost_backward", "probes of which it became known that their reply was lost"),
                 _int("undetermined", "lost probes now of which no later reply tells the direction: a level"),
-                _int("unknown", "lost probes of which the direction will never be known: the peer began anew"),
+                _int("unknown", "lost probes whose direction will never be known: the peer began anew"),
                 _int("reordered", "replies out of order"),
                 _int("duplicated", "replies seen twice"),
                 _int("dscp", "the probes' DSCP class; absent: 0"),

@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import threading
+from time import sleep
 
 import pytest
 from agent.reflectinghost import Peer, ReflectingHost
@@ -159,7 +160,31 @@ def test_a_source_that_floods_is_left_to_the_kernel_and_others_are_not():
         assert host.reflector.totals.requests == seen + 1
 
 
-def test_who_is_kept_away_longer_each_time_and_let_in_again():
+def test_who_was_kept_away_is_let_in_again_though_nothing_else_comes(monkeypatch):
+    """The thread wakes for that alone."""
+    monkeypatch.setattr("truechimer_agent.mesh.reflecting.BLOCK_S", 1)
+    with (
+        ReflectingHost(allowance=Allowance(rate_hz=1000, burst=1, flood=20)) as host,
+        Peer(host, source="127.0.0.66") as flooding,
+    ):
+        end_s = monotonic_s() + 30
+        for sequence in range(1_000_000):
+            flooding.socket.send(request(sequence, ssid=8))
+            if host.thread.blocked() or monotonic_s() > end_s:
+                break
+        assert host.thread.blocked()
+        while host.thread.blocked() and monotonic_s() < end_s:
+            sleep(0.05)
+        assert host.thread.blocked() == []
+        flooding.socket.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while flooding.socket.recv(2000):
+                pass
+        flooding.socket.settimeout(5.0)
+        assert decode_reply(flooding.ask(request(0)), None).sequence == 0
+
+
+def test_who_floods_again_is_kept_away_longer():
     """5 s, 10, 20, 40, 80, 80; from the beginning after a minute of peace; 64 at once at most."""
     blocks = Blocks()
     now_ns, lengths = 0, []

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import socket
 
-from truechimer.config.model import AgentConfig, ProbeConfig
+from agent.meshhost import reflector
+
+from truechimer.config.model import AgentConfig, MeshConfig, NtpConfig, ProbeConfig
 from truechimer.samples import ProbeOutcome
 from truechimer_agent import once
 
@@ -33,3 +35,24 @@ def test_a_silent_target_is_shown_as_lost(tmp_path, monkeypatch):
     seen = [sample for sample in document["samples"] if sample["tags"].get("peer") == "silent"]
     assert seen
     assert {sample["fields"]["outcome"] for sample in seen} == {ProbeOutcome.LOST}
+
+
+def test_the_mesh_is_probed_once(tmp_path):
+    """Round trips with bounds and the path's counts; this host answers nobody for that."""
+    with reflector("b") as port:
+        mesh = MeshConfig(listen="192.0.2.1:1", peers=(f"b@127.0.0.1:{port}",))
+        config = AgentConfig(
+            cluster="c",
+            node="a",
+            ntp=NtpConfig(servers=()),
+            mesh=mesh,
+            state_dir=tmp_path,
+            runtime_dir=tmp_path,
+        )
+        document = once.look(config)
+    samples = {sample["measurement"]: sample for sample in document["samples"]}
+    assert samples["truechimer_rtt"]["tags"]["via"] == "stamp"
+    assert "upper_seconds" in samples["truechimer_rtt"]["fields"]
+    path = samples["truechimer_path"]["fields"]
+    assert path["sent"] == path["received"] >= 1
+    assert "truechimer_reflector" not in samples

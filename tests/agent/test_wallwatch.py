@@ -136,7 +136,22 @@ def test_the_summary_leaves_steps_out_of_the_rates_and_keeps_the_extremes():
         watch.feed(host.tick())
     later = watch.summarise()
     assert later.wall_rate_ppm == pytest.approx(0, abs=0.01)
-    assert later.least_ns == later.greatest_ns == summary.wall_minus_steady_ns
+    half_ns = (later.width_ns + 1) // 2
+    assert later.greatest_ns - half_ns == later.least_ns + half_ns == summary.wall_minus_steady_ns
+
+
+def test_the_summary_tells_how_long_and_how_closely_it_looked():
+    """Ten looks, one of which came eight times late: the stretch and the longest blind time are told."""
+    host, watch = started()
+    first_ns = watch.summarise().steady_ns
+    for number in range(10):
+        for _ in range(7 if number == 5 else 0):
+            host.tick()
+        watch.feed(host.tick())
+    summary = watch.summarise()
+    assert summary.observed_ns == summary.steady_ns - first_ns
+    assert summary.gap_ns == 8 * summary.observed_ns // 17
+    assert watch.summarise().gap_ns == 0
 
 
 DAY_NS = 86_400 * 10**9

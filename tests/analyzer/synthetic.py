@@ -165,13 +165,15 @@ class ArrayStore:
     def now_ns(self) -> int:
         return self._now_ns
 
-    def samples(self, measurement, fields, since_ns, until_ns, *, nodes=None, cluster=None):
+    def samples(self, measurement, fields, since_ns, until_ns, *, nodes=None, cluster=None, tags=None):
         every = self._columns[measurement]
         keep = (every.time_ns >= since_ns) & (every.time_ns < until_ns)
         if nodes is not None:
             keep &= np.isin(every.tags["node"].astype(str), list(nodes))
         if cluster is not None:
             keep &= every.tags["cluster"] == cluster
+        for tag, value in (tags or {}).items():
+            keep &= every.tags[tag] == value
         return self._rows(every, fields, np.flatnonzero(keep))
 
     def latest(self, measurement, fields, *, received_since_ns=None, nodes=None, cluster=None):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from analyzer import synthetic as made
+from analyzer.mesh_path import MeshPath
 from analyzer.synthetic import NS, ArrayStore
 
 from truechimer.errors import NotEnough, UserError
@@ -62,6 +63,21 @@ def test_every_answer_comes_from_a_real_store(store: Store) -> None:
     assert documents["pauses"]["sources"][0]["observed_s"] == 100
     assert documents["timeouts"]["uses"][0]["timeout_s"] is not None
     assert "10.0.0.9" in documents["report"]["markdown"]
+
+
+def test_losses_of_a_blocked_direction_are_settled_from_a_real_store(store: Store) -> None:
+    """Filters, hours and the peer's reports come from DuckDB as they do from memory."""
+    path = MeshPath(until_s=160, back=(60, 1e9))
+    made.stored(store, path.samples)
+    window = {"from": str(made.T0 / made.NS), "to": str(made.T0 / made.NS + path.until_s)}
+    options = window | {"node": "a", "peer": "b", "via": "stamp", "by": "hour"}
+    document: dict[str, Any] = answer("rtt", options, store)
+    (found,) = document["paths"]
+    in_memory: dict[str, Any] = answer("rtt", options, ArrayStore(path.samples, 160))  # type: ignore[arg-type]
+    assert found == in_memory["paths"][0]
+    assert (found["lost_forward"], found["lost_backward"] >= 70) == (0, True)
+    assert [hour["count"] for hour in found["hours"]] == [found["count"]]
+    assert answer("rtt", window | {"via": "icmp"}, store)["paths"] == []
 
 
 def test_one_node_and_one_past_instant_from_a_real_store(store: Store) -> None:

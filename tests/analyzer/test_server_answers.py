@@ -7,9 +7,13 @@ import time
 import numpy as np
 import pytest
 from analyzer.analyzer_process import line
+from analyzer.meshfleet import NOW_S, Fleet, Host
+from analyzer.synthetic import ArrayStore
 
+from truechimer.config.model import LimitsConfig
 from truechimer.errors import NotEnough
 from truechimer_analyzer.server.guard import names_this_host
+from truechimer_analyzer.server.metrics import Metrics
 from truechimer_analyzer.server.replies import plain
 from truechimer_analyzer.server.series import default_aggregate
 
@@ -36,6 +40,7 @@ def test_wrong_questions_say_what_would_be_right(running):
         ("/api/v1/clocks?sinse=1h", 400),
         ("/api/v1/clocks?node=nobody", 400),
         ("/api/v1/timeouts", 422),
+        ("/api/v1/skew", 422),
         ("/api/v1/series", 400),
         ("/api/v1/series?measurement=truechimer_bound&fields=x", 400),
         ("/api/v1/series?measurement=truechimer_bound&points=0", 400),
@@ -127,6 +132,25 @@ def test_metrics_count(running):
     assert grown["truechimer_analyzer_duplicate_batches_total"] == 1
     assert grown["truechimer_analyzer_refused_lines_total"] == 1
     assert grown["truechimer_analyzer_commit_seconds_count"] == 3
+
+
+def test_metrics_have_what_is_proven_of_skew_and_nothing_without_a_mesh():
+    """By cluster; what is unproven is absent, never NaN."""
+    hosts = [Host(name, peers=[each for each in "ab" if each != name]) for name in "ab"]
+    fleet = Fleet(hosts, np.random.default_rng(1)).samples()
+    for samples, expected in (
+        (fleet, {"proven_within": 1, "contradictory": 0, "left_out": 0, "max_offset_seconds": 0.25}),
+        ([sample for sample in fleet if sample.measurement != "truechimer_rtt"], None),
+    ):
+        metrics = Metrics()
+        metrics.skew.refresh(ArrayStore(samples, NOW_S), LimitsConfig())
+        text = metrics.text().decode()
+        assert ("truechimer_skew_epsilon_seconds{" in text) == (expected is not None)
+        assert "NaN" not in text
+        for name, value in (expected or {}).items():
+            assert f'truechimer_skew_{name}{{cluster="prod"}} {float(value)}' in text
+    metrics.skew.refresh(ArrayStore(fleet, NOW_S), LimitsConfig())
+    assert "truechimer_skew_epsilon_seconds{" not in metrics.text().decode(), "asked again within 10 s"
 
 
 def _metrics(running):

@@ -135,6 +135,21 @@ def test_a_liar_among_four_is_named_with_the_samples_that_cannot_all_be_true() -
     assert cluster["max_offset"]["judgement"] == "unproven"
 
 
+def test_a_liar_by_far_is_left_out_and_nothing_rests_on_it() -> None:
+    """By 40 s: as if its virtual machine had been stopped so long, unseen."""
+    cluster = asked(fleet(("c", "stamp_lie_s", 40.0), names="abcd"))
+    found = cluster["inconsistent"]
+    assert (found["certain"], found["one_of"]) == (["c"], [])
+    assert 35 < found["excess_s"] <= 40
+    total_s = sum(each["at_most_s"] for each in found["evidence"])
+    assert total_s == pytest.approx(-found["excess_s"], abs=1e-6)
+    assert [(node["node"], node["why"]) for node in cluster["left_out"]] == [("c", "contradicted")]
+    assert cluster["epsilon_s"] is cluster["commit_wait_s"] is None
+    assert cluster["epsilon_k_s"] < 0.01
+    assert names(cluster["pairs"]) == {("a", "b"), ("a", "d"), ("b", "d")}
+    assert cluster["max_offset"]["judgement"] == "unproven"
+
+
 def test_of_two_that_contradict_each_other_neither_is_named() -> None:
     """Both have servers, and their exchange contradicts them."""
     cluster = asked(fleet(("b", "stamp_lie_s", 0.02), names="ab"))

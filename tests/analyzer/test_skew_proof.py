@@ -5,7 +5,7 @@ import pytest
 from analyzer import meshfleet
 from analyzer.meshfleet import Fleet, Host
 from analyzer.synthetic import NS, T0
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from truechimer_analyzer.skew.ageing import Kind
@@ -27,10 +27,7 @@ def instant(fleet: Fleet, proof: Proof, node: int) -> float:
     root = int(proof.places.root[node])
     if not root:
         return proof.at_s - meshfleet.T0_S
-    host = fleet.host(proof.cluster.names[root])
-    jumped_s = host.jump_s if proof.cluster.epoch[root] != host.epoch else 0.0
-    steady_s = proof.at_s - float(proof.places.offset_s[root]) - meshfleet.T0_S
-    return (steady_s - host.offset_s - jumped_s) * (1 + host.drift)
+    return own_instant(fleet, proof, root)
 
 
 def held(fleet: Fleet, proof: Proof) -> int:
@@ -56,7 +53,7 @@ def held(fleet: Fleet, proof: Proof) -> int:
     return count
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(st.integers(0, 2**32 - 1), st.booleans())
 def test_whatever_is_proven_of_a_random_fleet_holds(seed: int, live: bool) -> None:
     fleet = meshfleet.drawn(seed)
@@ -65,7 +62,7 @@ def test_whatever_is_proven_of_a_random_fleet_holds(seed: int, live: bool) -> No
     assert proof.skew is None or proof.skew.liars.consistent
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(
     st.integers(0, 2**32 - 1),
     st.sampled_from([-1.0, -0.3, -0.1, -1e-3, -1e-6, 0.0, 1e-6, 1e-3, 0.1, 0.24, 0.3, 1.0]),
@@ -84,6 +81,63 @@ def test_steps_of_any_wall_clock_around_the_instant_are_in_the_bounds(
             size_s = float(random.choice([-1, 1]) * 10 ** random.uniform(-4, 3))
             host.steps.append((at_s + delta_s * factor, size_s))
     held(fleet, proven(fleet))
+
+
+@settings(max_examples=100)
+@example(61891, "stamps", 1.0)
+@given(st.integers(0, 2**32 - 1), st.sampled_from(["stamps", "servers", "oscillator"]), st.floats(-5, 2))
+def test_whoever_lies_the_honest_are_never_accused_and_their_robust_bounds_hold(
+    seed: int, about: str, exponent: float
+) -> None:
+    """One host's stamps, bound of UTC or frequency are wrong, by 10 µs to 100 s, found out or not.
+
+    Where nobody but the liar knows UTC, the instant is his: the honest are then bounded at one of theirs.
+    """
+    fleet, random = meshfleet.drawn(seed), np.random.default_rng(seed)
+    liar, size_s = (
+        fleet.hosts[random.integers(len(fleet.hosts))],
+        float(random.choice([-1, 1]) * 10**exponent),
+    )
+    if about == "stamps":
+        liar.stamp_lie_s = size_s
+    elif about == "servers":
+        liar.ntp = (size_s, 1e-4 - size_s)
+    else:
+        liar.drift_margin = (-abs(size_s) * 1e-5, abs(size_s) * 1e-5 + 1e-7)
+    proof = proven(fleet)
+    if proof.skew is None:
+        return
+    names = proof.cluster.names
+    assert {names[each] for each in proof.skew.liars.certain} <= {liar.name}
+    upper_s = proof.skew.robust.pairs_upper_s
+    assert upper_s is not None
+    honest = [each for each in proof.members if names[each] != liar.name]
+    moments = [own_instant(fleet, proof, each) for each in honest]
+    for a in honest:
+        t = instant(fleet, proof, a)
+        for b in honest:
+            if a != b and np.isfinite(upper_s[a, b]):
+                apart_s = [fleet.apart_s(names[a], names[b], each) for each in (t, *moments)]
+                assert min(apart_s) <= upper_s[a, b] + FLOAT_S
+
+
+def own_instant(fleet: Fleet, proof: Proof, node: int) -> float:
+    """True time at which S of a node is where it was put."""
+    host = fleet.host(proof.cluster.names[node])
+    jumped_s = host.jump_s if proof.cluster.epoch[node] != host.epoch else 0.0
+    steady_s = proof.at_s - float(proof.places.offset_s[node]) - meshfleet.T0_S
+    return (steady_s - host.offset_s - jumped_s) * (1 + host.drift)
+
+
+def test_without_the_liar_nobody_knows_utc_and_the_others_still_share_an_instant() -> None:
+    """b alone has servers and lies by 6 s: where it puts a and c must not part them."""
+    fleet = trio(stamp_lie_s=-6.0, drift_margin=None)
+    fleet.host("a").ntp = fleet.host("c").ntp = None
+    fleet.host("a").slews = [(0.0, 400e-6)]
+    fleet.host("c").peers = ["a"]
+    proof = proven(fleet)
+    a, c = (proof.cluster.names.index(name) for name in "ac")
+    assert own_instant(fleet, proof, a) == pytest.approx(own_instant(fleet, proof, c), abs=0.3)
 
 
 def trio(**of_b: object) -> Fleet:

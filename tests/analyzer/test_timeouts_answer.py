@@ -94,6 +94,15 @@ def test_losses_and_own_stalls_are_no_false_timeouts() -> None:
     assert with_losses["uses"][0]["timeout_s"] == pytest.approx(without["uses"][0]["timeout_s"], rel=0.05)
 
 
+def test_the_kernels_estimates_of_real_connections_are_no_operations() -> None:
+    """Smoothed and not of a probe each: timeouts neither count them nor take their delays."""
+    probes = hour()
+    estimates = [made.probe(float(at), 5.0, via="kernel", peer="c") for at in range(0, HOUR, 10)]
+    assert ask(probes + estimates, false_per_month="10000") == ask(probes, false_per_month="10000")
+    with pytest.raises(NotEnough):
+        ask(estimates)
+
+
 def test_the_worst_path_decides_and_is_named() -> None:
     samples = hour() + [
         made.probe(at + 0.5, 0.9 if at % 100 == 0 else 0.002, peer="far", via="icmp") for at in range(HOUR)

@@ -140,6 +140,11 @@ def path(name: str, peer: str, base_s: float, lost: int = 0) -> Document:
     }
 
 
+def skew(*clusters: Document) -> Document:
+    """The skew document."""
+    return {"as_of": AS_OF, "clusters": list(clusters)}
+
+
 def deviation(kind: str, record: str, *, most_s: float = 7200.0) -> list[Document]:
     """One deviation of a record, much as of a real clock: white phase noise, then a wandering rate."""
     noise_s, wander = {"wall_minus_steady": (2e-8, 3e-10), "utc_minus_steady": (2e-6, 4e-10)}.get(
@@ -303,6 +308,7 @@ def empty() -> Fleet:
         {
             "clocks": clocks(),
             "rtt": {"paths": []},
+            "skew": skew(),
             "pauses": {"sources": []},
             "stability": stability(),
             "timeouts": refusal,
@@ -342,6 +348,7 @@ def one_host() -> Fleet:
         {
             "clocks": clocks(host),
             "rtt": {"paths": paths},
+            "skew": skew(),
             "pauses": {"sources": [source("web-1")]},
             "stability": stability("web-1"),
             "timeouts": TIMEOUTS,
@@ -414,6 +421,7 @@ def many_hosts() -> Fleet:
         {
             "clocks": clocks(*nodes),
             "rtt": {"paths": paths},
+            "skew": skew(),
             "pauses": {"sources": sources},
             "stability": stability(*names, most_s=86_400.0),
             "timeouts": TIMEOUTS,
@@ -469,9 +477,35 @@ def broken() -> Fleet:
             "clocks": {"as_of": None, "window_s": None, "nodes": nodes, "limits": "none"},
             "rtt": {
                 "paths": [
+                    {
+                        "node": HOSTILE,
+                        "peer": "n",
+                        "via": "stamp",
+                        "lost_forward": "x",
+                        "hours": [{"from": 3}, None],
+                    },
                     {"node": HOSTILE, "peer": HOSTILE, "curve": [{"exceedance": 0, "rtt_s": -1}, None]},
                     5,
                     {},
+                ]
+            },
+            "skew": {
+                "clusters": [
+                    {
+                        "cluster": HOSTILE,
+                        "epsilon_s": "NaN",
+                        "worst_pair": [HOSTILE],
+                        "k": None,
+                        "pairs": [{"a": HOSTILE, "b": "n", "lower_s": 1, "upper_s": -1}, {}, None],
+                        "inconsistent": {
+                            "certain": HOSTILE,
+                            "one_of": [[HOSTILE, 4], "n"],
+                            "cycle": [HOSTILE],
+                        },
+                        "max_offset": {"judgement": "toString"},
+                    },
+                    {},
+                    3,
                 ]
             },
             "pauses": {

@@ -120,7 +120,7 @@ def history(node: str, *, wrong_by_s: float = 0.0) -> list[Sample]:
 def test_the_page_fills_by_itself_when_the_first_samples_are_committed(
     analyzer: str, page: Page, page_problems
 ) -> None:
-    page_problems.allow("422")  # an empty store refuses timeouts, which browsers log
+    page_problems.allow("422|/api/v1/skew")  # an empty store refuses timeouts, which browsers log
     page.goto(analyzer)
     expect(page.locator("h1")).to_have_text("No node has reported yet.")
     write(analyzer, history("db-1"))
@@ -138,7 +138,7 @@ def test_the_page_fills_by_itself_when_the_first_samples_are_committed(
 
 
 def test_a_clock_beyond_its_limit_is_named_with_the_limit(analyzer: str, page: Page, page_problems) -> None:
-    page_problems.allow("422")
+    page_problems.allow("422|/api/v1/skew")
     write(analyzer, history("db-1") + history("db-2", wrong_by_s=-0.2))
     page.goto(analyzer)
     expect(page.locator("h1")).to_have_text("No. 1 of 2 clocks is certainly wrong by more than 50 ms: db-2.")
@@ -146,7 +146,7 @@ def test_a_clock_beyond_its_limit_is_named_with_the_limit(analyzer: str, page: P
 
 
 def test_hostile_names_in_samples_stay_text(analyzer: str, page: Page, page_problems) -> None:
-    page_problems.allow("422")
+    page_problems.allow("422|/api/v1/skew")
     write(analyzer, history(HOSTILE))
     page.goto(analyzer)
     expect(page.locator("#fleet tbody th a")).to_have_text(HOSTILE)
@@ -156,7 +156,7 @@ def test_hostile_names_in_samples_stay_text(analyzer: str, page: Page, page_prob
 
 
 def test_every_link_to_data_answers(analyzer: str, page: Page, page_problems) -> None:
-    page_problems.allow("422")
+    page_problems.allow("422|/api/v1/skew")
     write(analyzer, history("db-1"))
     page.goto(analyzer)
     expect(page.locator("#delays-chart canvas")).to_be_visible()
@@ -171,7 +171,7 @@ def test_every_link_to_data_answers(analyzer: str, page: Page, page_problems) ->
 
 def test_a_token_is_asked_for_and_taken(page: Page, page_problems, tmp_path: Path) -> None:
     """With a tokens file the page sends its reader to sign in, and the cookie opens it."""
-    page_problems.allow("401|422")
+    page_problems.allow("401|422|/api/v1/skew")
     token = "a-token-of-the-test-0123456789abcdef"
     tokens = tmp_path / "tokens.toml"
     digest = hashlib.sha256(token.encode()).hexdigest()

@@ -1,12 +1,15 @@
 """The answering commands: which store is asked, how, what is printed, and the exit code."""
 
+import io
 import json
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+from rich.console import Console
 
 from truechimer_cli import asking
 from truechimer_cli.main import run
+from truechimer_cli.tables.delays import rtt_tables
 from truechimer_cli.upping.folder import Folder
 
 CLOCKS = {
@@ -76,6 +79,40 @@ RTT = {
             "max_s": 1.5,
             "span_s": 3600.0,
         }
+    ]
+}
+MESH = {
+    "paths": [
+        RTT["paths"][0]
+        | {
+            "node": "db-1.prod",
+            "peer": "db-2.prod",
+            "via": "stamp",
+            "dscp": 46,
+            "count": 86400,
+            "sent": 86402,
+            "lost": 75,
+            "lost_forward": 61,
+            "lost_backward": 3,
+            "lost_undetermined": 11,
+            "lost_unknown": 0,
+            "reordered": 2,
+            "loss_upper": 0.00105,
+            "span_s": 86399.0,
+            "hours": [
+                {
+                    "from": "2026-11-22T20:00:00.000000Z",
+                    "count": 3600,
+                    "lost": 64,
+                    "lost_forward": 61,
+                    "lost_backward": None,
+                    "p50_s": 0.000412,
+                    "p99_s": 0.00123,
+                    "max_s": 0.0311,
+                }
+            ],
+        },
+        RTT["paths"][0] | {"via": "kernel"},
     ]
 }
 PAUSES = {
@@ -163,6 +200,19 @@ def answer(analyzer, command, document, *options, status=200):
             ["believes", "proven", "Time daemons", "agrees", "none"],
         ),
         ("rtt", RTT, ["a", "b", "30.1 ms", "1.50 s", "–"]),
+        (
+            "rtt",
+            MESH,
+            [
+                "stamp/46",
+                "Lost by direction",
+                "61",
+                "0.1 %",
+                "11-22 20h",
+                "412 µs",
+                "no probes",
+            ],
+        ),
         ("pauses", PAUSES, ["2× stopped", "60.0 ms", "98%"]),
         (
             "stability",
@@ -363,3 +413,30 @@ def test_a_token_file_that_cannot_be_read_is_said_without_its_content(
     monkeypatch.setenv("TRUECHIMER_TOKEN_FILE", str(tmp_path / "token"))
     assert answer(analyzer, "clocks", CLOCKS) == 2
     assert "hunter2" not in capsys.readouterr().err
+
+
+def test_what_is_asked_of_round_trips_reaches_the_analyzer(analyzer, capsys):
+    """The hours, the kind of probe, the peer and the curve are the analyzer's to give."""
+    options = ("--by", "hour", "--via", "stamp", "--peer", "b", "--histogram", "--json")
+    assert answer(analyzer, "rtt", RTT, *options) == 0
+    asked = dict(parse_qsl(urlsplit(analyzer.asked[-1][0]).query))
+    assert asked == {"by": "hour", "via": "stamp", "peer": "b", "histogram": "1"}
+
+
+def test_tables_of_round_trips_fit_a_hundred_columns(capsys):
+    """Names of nine letters, a day of probes: nothing is folded or cut."""
+    parts = rtt_tables(MESH)
+    screen = Console(width=100, record=True, file=io.StringIO())
+    for part in parts:
+        screen.print(part)
+    drawn = screen.export_text()
+    assert "…" not in drawn
+    assert len([line for line in drawn.splitlines() if "db-1.prod" in line]) == 3
+    assert len(drawn.splitlines()) == 14
+
+
+def test_without_directions_no_table_of_them_is_drawn(analyzer, capsys):
+    assert answer(analyzer, "rtt", RTT) == 0
+    told = capsys.readouterr().out
+    assert "direction" not in told
+    assert "refused" not in told

@@ -226,6 +226,7 @@ def test_an_unknown_key_is_refused_with_the_nearest_known_one(text, suggestion):
         '[health]\nlisten = "::1:9723"',
         '[health]\nlisten = "h:70000"',
         '[mesh]\npeers = ["10.0.0.2"]',
+        '[mesh]\npeers = ["b@10.0.0.2", "b@10.0.0.3"]',
         'state_dir = "/x"\nruntime_dir = "/x"',
         'state_dir = ""',
         "node = 2026-01-01",

@@ -22,9 +22,7 @@ def test_the_agents_example_uncommented_loads_too(tmp_path: Path):
     """What the comments offer is right as it stands: names, units and places."""
     lines = (SHIPPED / "agent.toml").read_text().splitlines()
     offered = [
-        line.removeprefix("# ")
-        if line.startswith("# ") and ("=" in line or line.startswith("# ["))
-        else line
+        line.removeprefix("# ") if line.startswith("# ") and ("=" in line or line.startswith("# [")) else line
         for line in lines
     ]
     path = tmp_path / "agent.toml"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from truechimer.errors import ConfigError
 from truechimer_agent.collecting import CollectFailure, Lacking
 from truechimer_agent.mesh.choice import choose
-from truechimer_agent.mesh.link import Manner
+from truechimer_agent.mesh.link import COUNTS, Manner
 from truechimer_agent.mesh.members import MembersFile, node_id, parse_members, without
 from truechimer_agent.mesh.sending import Schedule, Sending
 from truechimer_agent.stamp.key import load_key
@@ -85,7 +85,8 @@ class Mesh:
             self._again = None
         if self._sending is not None:
             for report in self._sending.report():
-                self._host.emit(report)
+                if any(report.fields[name] for name in COUNTS):
+                    self._host.emit(report)
             await self._sending.stop()
             self._sending = None
 

@@ -9,7 +9,7 @@ import secrets
 import socket
 import sys
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from truechimer.config.addresses import format_address, listen_address
@@ -38,6 +38,8 @@ SWITCH_INTERVAL_S = 0.0005
 """Whoever runs Python without pause keeps the thread from a request for so long (by default 5 ms)."""
 _TRIES = 2
 MOST_STRANGERS = 64
+QUIET_ROUNDS = 60
+"""So long a session is told of after its last packet."""
 
 log = logging.getLogger("truechimer.reflector")
 
@@ -49,12 +51,15 @@ class _Told:
     requests: int = 0
     replayed: int = 0
     limited: int = 0
+    quiet: int = field(default=0, compare=False)
+    """For how many rounds nothing came."""
 
 
 class Reflections:
     """Keeps the reflector's thread, and says every 10 s what it did.
 
-    A point of ``truechimer_reflection`` per session that something came from since the last one. Its
+    A point of ``truechimer_reflection`` per session that something came from lately: what ceases to arrive
+    is told as well, since a peer that hears no replies cannot know which way its packets are lost. Its
     ``peer`` is the configured member's name, by the node id in its packets or else by its address. Others
     are told by their address when their packets are authentic, 64 of them; the rest are in the totals alone.
     """
@@ -154,7 +159,8 @@ class Reflections:
             _, told = told_before.get(id(session), (session, _Told()))
             now = _Told(session.requests, session.replayed, session.limited)
             self._told[id(session)] = session, now
-            if now == told or (peer := self._peer(session)) is None:
+            now.quiet = told.quiet + 1 if now == told else 0
+            if now.quiet > QUIET_ROUNDS or (peer := self._peer(session)) is None:
                 continue
             fields: dict[str, float | int] = {
                 "requests": now.requests - told.requests,

@@ -69,6 +69,8 @@ class Wallclock:
             "wall_minus_steady_seconds_max": summary.greatest_ns / NS,
             "suspended_seconds": summary.suspended_ns / NS,
             "read_width_seconds": summary.width_ns / NS,
+            "observed_seconds": summary.observed_ns / NS,
+            "gap_seconds_max": summary.gap_ns / NS,
             "steady_seconds": summary.steady_ns / NS,
             "epoch": self._clock.steady().epoch,
         }

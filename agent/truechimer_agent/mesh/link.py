@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from truechimer_agent.stamp.packet import Reply
 
 NS = 1e9
+COUNTS = ("sent", "received", "lost_forward", "lost_backward", "unknown", "reordered", "duplicated")
+"""Fields of ``truechimer_path`` that say what came since the last point."""
 _ASLEEP_NS = 1_000_000
 _SEQUENCE = struct.Struct("!I")
 _SSIDS = 0xFFFF
@@ -167,15 +169,8 @@ class Link:
         totals = self._session.totals()
         if not totals.sent:
             return None
-        counts = {
-            "sent": totals.sent,
-            "received": totals.received,
-            "lost_forward": totals.lost_forward,
-            "lost_backward": totals.lost_backward,
-            "unknown": totals.unknown + (totals.undetermined if last else 0),
-            "reordered": totals.reordered,
-            "duplicated": totals.duplicated,
-        }
+        counts = {name: int(getattr(totals, name)) for name in COUNTS}
+        counts["unknown"] += totals.undetermined if last else 0
         now_ns = self._host.steady_now_ns()
         fields: dict[str, float | int] = {
             "undetermined": 0 if last else totals.undetermined,

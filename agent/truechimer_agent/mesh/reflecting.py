@@ -65,7 +65,8 @@ class Reflecting:
         """End, and close the socket."""
         self._stopping = True
         self._sock.shut()
-        self._thread.join(_STOP_S)
+        if self._thread.ident is not None:
+            self._thread.join(_STOP_S)
         self._sock.close()
 
     def blocked(self) -> list[bytes]:

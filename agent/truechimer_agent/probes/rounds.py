@@ -68,7 +68,8 @@ class Rounds:
         before, self._targets = self._targets, targets
         gone = [target for target in before if target not in targets]
         for target in gone:
-            self._timers.pop(target.name).cancel()
+            if (timer := self._timers.pop(target.name, None)) is not None:
+                timer.cancel()
             if target.resolution is not None:
                 target.resolution.cancel()
             self._skipped_told -= target.skipped

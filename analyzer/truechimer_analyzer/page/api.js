@@ -2,10 +2,11 @@
 
 /** What the analyzer (or the network) said instead of an answer. */
 export class ApiError extends Error {
-  constructor(message, hint, document) {
+  constructor(message, hint, document, status = null) {
     super(message);
     this.hint = hint;
     this.document = document;
+    this.status = status;
   }
 }
 
@@ -38,5 +39,5 @@ export async function ask(command, options = {}, signal = undefined) {
   }
   if (response.ok && body !== null && typeof body === "object") return body;
   const message = typeof body?.error === "string" ? body.error : `the analyzer answered ${response.status}`;
-  throw new ApiError(message, typeof body?.hint === "string" ? body.hint : "", body?.document ?? null);
+  throw new ApiError(message, typeof body?.hint === "string" ? body.hint : "", body?.document ?? null, response.status);
 }

@@ -5,6 +5,20 @@ import { ago, duration, words } from "./format.js";
 import { JUDGEMENTS } from "./palette.js";
 import { STALE_AFTER_S } from "./clocks.js";
 
+/** What is proven of two clocks of each cluster, in a sentence each; of more than three clusters the worst only. */
+function apart(skews) {
+  const told = skews.filter((skew) => skew.epsilon_s !== null).sort((a, b) => b.epsilon_s - a.epsilon_s).slice(0, skews.length > 3 ? 1 : 3);
+  return told.map((skew) => `Any two clocks${skew.name ? ` of ${skew.name}` : ""} agree to ε = ${duration(skew.epsilon_s)}.`);
+}
+
+/** Clusters whose measurements contradict each other. */
+function torn(skews) {
+  return skews.filter((skew) => skew.inconsistent !== null).map((skew) => {
+    const { certain } = skew.inconsistent;
+    return `The mesh${skew.name ? ` of ${skew.name}` : ""} contradicts itself${certain.length > 0 ? `: ${certain.join(", ")} proven wrong` : ""}.`;
+  });
+}
+
 function some(nodes, most = 3) {
   const shown = nodes.slice(0, most).map((n) => n.name);
   if (nodes.length > most) shown.push(`${nodes.length - most} more`);
@@ -50,7 +64,7 @@ function capital(sentence) {
   return sentence.charAt(0).toUpperCase() + sentence.slice(1);
 }
 
-function reasons(clocks, worstPause, waited_s) {
+function reasons(clocks, worstPause, waited_s, skews) {
   const bounded = clocks.nodes.filter((n) => n.interval !== null);
   const worst = bounded.reduce((a, b) => (reach(b) > reach(a ?? b) ? b : (a ?? b)), undefined);
   const parts = [];
@@ -61,6 +75,7 @@ function reasons(clocks, worstPause, waited_s) {
     const why = clocks.nodes[0].reason || clocks.nodes[0].state;
     parts.push(`No clock has a bound yet (${words(why)}).`);
   }
+  parts.push(...torn(skews), ...apart(skews));
   const silent = clocks.nodes.filter((n) => n.lastSeen_s === null || n.lastSeen_s + waited_s > STALE_AFTER_S);
   if (silent.length > 0 && silent.length < clocks.nodes.length) parts.push(`Not heard of lately: ${some(silent)}.`);
   if (worstPause) {
@@ -74,7 +89,7 @@ function reach(node) {
 }
 
 /** Draw the headline. */
-export function drawHeadline(clocks, worstPause, waited_s) {
+export function drawHeadline(clocks, worstPause, waited_s, skews = []) {
   const section = byId("answer");
   const empty = clocks.nodes.length === 0;
   byId("start").hidden = !empty;
@@ -90,7 +105,7 @@ export function drawHeadline(clocks, worstPause, waited_s) {
   const { judgement, sentence } = answer(clocks, waited_s);
   section.dataset.judgement = judgement;
   byId("headline").textContent = sentence;
-  byId("because").textContent = reasons(clocks, worstPause, waited_s);
+  byId("because").textContent = reasons(clocks, worstPause, waited_s, skews);
   const tally = Object.entries(JUDGEMENTS).map(([name, { sign, words: meaning }]) => {
     const n = clocks.nodes.filter((item) => item.judgement === name).length;
     return h("li", { "data-judgement": name, class: n === 0 ? "none" : null },

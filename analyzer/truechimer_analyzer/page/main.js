@@ -5,12 +5,15 @@ import { byId, h } from "./dom.js";
 import { ago, local, span, utc, words } from "./format.js";
 import { STALE_AFTER_S, chosen, isOf, readClocks } from "./clocks.js";
 import { save } from "./csv.js";
-import { delayRows, drawDelays, forgetDelays, readDelays } from "./delays.js";
+import { chosenPath, delayRows, drawDelays, forgetDelays, pathName, readDelays } from "./delays.js";
 import { drawFleet, fleetRows } from "./fleet.js";
 import { drawHeadline } from "./headline.js";
+import { drawHours, forgetHours, readHours } from "./hours.js";
+import { MOST_PAIRS, drawMesh, forgetMesh, hasMesh, meshOf, meshRows } from "./mesh.js";
 import { drawOffset, drawRate, forgetNode } from "./node.js";
 import { drawPauses, forgetPauses, pauseRows, readPauses, worstPause } from "./pauses.js";
 import { drawServers } from "./servers.js";
+import { readSkew } from "./skew.js";
 import { drawStability, forgetStability, readStability, stabilityRows } from "./stability.js";
 import { drawTimeouts, readTimeouts, timeoutRows, timeoutsNote } from "./timeouts.js";
 import { Live } from "./live.js";
@@ -25,9 +28,12 @@ const SERIES = {
 };
 
 /** Answers that read every sample of the window are asked again after so many times what the last took, the second time at once (the first may be slow). */
-const PACED = new Set(["rtt", "pauses", "timeouts"]);
+const PACED = new Set(["rtt", "skew", "pauses", "timeouts"]);
 const PACE = 10;
 const LONGEST_GAP_MS = 30_000;
+/** How long before a question that cannot be answered (404: never, 422: not yet) is asked again. */
+const UNANSWERED_MS = { 404: Infinity, 422: 5000 };
+const LEAST_HOURS = "24h";
 
 /** What was answered last: name → {document, error, at (performance.now ms), subject, next (when a paced one is due)}. */
 const answers = {};
@@ -45,8 +51,13 @@ async function fetchAnswer(name, command, options, signal, subject = view.since)
     if (signal.aborted) return;
     if (!(error instanceof ApiError)) throw error;
     const document = error.document ?? before?.document ?? null;
-    answers[name] = { document, error, at: before?.at ?? performance.now(), subject, next: error.document === null ? 0 : next() };
+    answers[name] = { document, error, at: before?.at ?? performance.now(), subject, next: error.document === null ? gap(name, error) : next() };
   }
+}
+
+/** When to ask again what got no answer. */
+function gap(name, error) {
+  return name === "skew" && error.status in UNANSWERED_MS ? performance.now() + UNANSWERED_MS[error.status] : 0;
 }
 
 /** Whether to ask now: a paced answer when its time has come, or for another view, or after it failed. */
@@ -57,6 +68,10 @@ function due(name, subject) {
 
 function waited(name) {
   return answers[name] === undefined ? 0 : (performance.now() - answers[name].at) / 1000;
+}
+
+function presentSkew() {
+  return answers.skew?.document ? readSkew(answers.skew.document) : [];
 }
 
 function presentClocks() {
@@ -82,11 +97,33 @@ async function refresh() {
     series.push(fetchAnswer("stability", "stability", seriesOptions({}, node, since), signal, subject));
   }
   await Promise.all([...rest, ...series]);
+  if (signal.aborted) return;
+  draw();
+  const path = presentPath();
+  if (path === undefined || (answers.hours?.subject === hoursSubject(path) && performance.now() < answers.hours.next)) return;
+  await fetchAnswer("hours", "rtt", hoursOptions(path), signal, hoursSubject(path));
   if (!signal.aborted) draw();
 }
 
 function detail(name, since) {
-  return { rtt: { since, histogram: "true" }, pauses: { since }, timeouts: { since } }[name];
+  return { rtt: { since, histogram: "true" }, skew: { since, pairs: MOST_PAIRS }, pauses: { since }, timeouts: { since } }[name];
+}
+
+/** The path shown by the hour: the one that the view names, else the first of the delays that are shown. */
+function presentPath() {
+  if (!answers.rtt?.document) return undefined;
+  const clocks = presentClocks();
+  const every = readDelays(answers.rtt.document);
+  return chosenPath(every, clocks === null ? [] : scoped(every, chosen(clocks, view)), view.path);
+}
+
+function hoursOptions(path) {
+  const since = windowSeconds(view.since) > windowSeconds(LEAST_HOURS) ? view.since : LEAST_HOURS;
+  return { since, by: "hour", cluster: path.cluster, node: path.node, peer: path.peer, via: path.via };
+}
+
+function hoursSubject(path) {
+  return `${path.cluster} ${path.key} ${view.since}`;
 }
 
 function seriesOptions(options, node, since) {
@@ -120,7 +157,7 @@ function links(section, title, urls, csvFile) {
 function drawClockSections(clocks, sources) {
   const node = chosen(clocks, view);
   const worst = worstPause(sources ?? []);
-  drawHeadline(clocks, worst?.duration_s ? worst : undefined, waited("clocks"));
+  drawHeadline(clocks, worst?.duration_s ? worst : undefined, waited("clocks"), presentSkew());
   byId("fleet").hidden = clocks.nodes.length === 0;
   byId("fleet-note").textContent = clocks.asOf === null ? "" : `as of ${utc(clocks.asOf)}`;
   byId("fleet-note").title = local(clocks.asOf);
@@ -175,12 +212,35 @@ function scopeNote(section, node, note) {
   element.querySelector(".after").textContent = note;
 }
 
+/** Why there is no answer on skew, where that is no trouble: it is not known here, or not possible yet. */
+function lackingSkew() {
+  const { error, document } = answers.skew ?? {};
+  if (!error || !(error.status in UNANSWERED_MS) || document !== null) return "";
+  if (error.status === 404) return "This analyzer does not answer how far apart clocks can be.";
+  return complaint(answers.skew);
+}
+
+function drawMeshSection(clocks, node) {
+  const skews = presentSkew();
+  const cluster = node?.cluster ?? clocks.nodes[0].cluster;
+  const mesh = meshOf(skews, answers.rtt?.document ? readDelays(answers.rtt.document) : [], clocks, cluster);
+  const lacking = lackingSkew();
+  const failed = answers.skew?.error && lacking === "";
+  byId("mesh").hidden = !hasMesh(mesh, skews) && !failed;
+  if (byId("mesh").hidden) return;
+  trouble("mesh", ...(lacking === "" ? ["skew"] : []));
+  byId("mesh-note").textContent = cluster && `cluster ${cluster}`;
+  drawMesh(mesh, skews, view, lacking);
+  links("mesh", "Mesh", [["skew JSON", address("skew", detail("skew", view.since))], ["RTT JSON", address("rtt", detail("rtt", view.since))]], () => meshRows(mesh));
+}
+
 function draw() {
   const clocks = presentClocks();
   const sources = answers.pauses?.document ? readPauses(answers.pauses.document) : null;
   trouble("fleet", "clocks");
   const silent = clocks === null || clocks.nodes.length === 0;
   for (const section of ["node", "pauses", "delays", "timeouts"]) byId(section).hidden = silent;
+  if (silent) byId("mesh").hidden = true;
   if (clocks === null) {
     if (answers.clocks?.error) {
       byId("answer").dataset.judgement = "unknown";
@@ -190,6 +250,7 @@ function draw() {
     return;
   }
   const node = drawClockSections(clocks, sources);
+  if (!silent && (answers.skew || answers.rtt)) drawMeshSection(clocks, node);
   if (answers.pauses) {
     trouble("pauses", "pauses");
     const shown = scoped(sources ?? [], node);
@@ -198,11 +259,14 @@ function draw() {
     links("pauses", "Pauses", [["JSON", address("pauses", detail("pauses", view.since))]], () => pauseRows(shown));
   }
   if (answers.rtt) {
-    trouble("delays", "rtt");
+    trouble("delays", "rtt", "hours");
     const shown = scoped(readDelays(answers.rtt.document), node);
     scopeNote("delays", node, "");
-    drawDelays(shown, view.scope !== "fleet");
-    links("delays", "Delays", [["JSON", address("rtt", detail("rtt", view.since))]], () => delayRows(shown));
+    const path = presentPath();
+    drawDelays(shown, view.scope !== "fleet", path?.key);
+    byId("hours").hidden = path === undefined;
+    if (path !== undefined && answers.hours?.subject === hoursSubject(path)) drawHours(readHours(answers.hours.document, path), pathName(path));
+    links("delays", "Delays", [["JSON", address("rtt", detail("rtt", view.since))], ...(path ? [["hours JSON", address("rtt", hoursOptions(path))]] : [])], () => delayRows(shown));
   }
   if (answers.timeouts) {
     const timeouts = readTimeouts(answers.timeouts.document);
@@ -232,6 +296,8 @@ function forget() {
   forgetPauses();
   forgetDelays();
   forgetStability();
+  forgetMesh();
+  forgetHours();
 }
 
 const live = new Live(refresh);

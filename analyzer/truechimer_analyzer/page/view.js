@@ -1,6 +1,7 @@
 // What the page shows is in its address (after #), so that a link shows the same to somebody else.
 
-const DEFAULTS = { cluster: "", node: "", since: "1h", scope: "node" };
+const DEFAULTS = { cluster: "", node: "", since: "1h", scope: "node", mesh: "skew", path: "" };
+const MAPS = new Set(["skew", "p50", "p99", "there", "back"]);
 
 /** The view that the address names. */
 export function current() {
@@ -9,6 +10,7 @@ export function current() {
   for (const key of Object.keys(DEFAULTS)) if (given.has(key)) view[key] = given.get(key);
   if (!/^\d{1,4}[smhd]$/.test(view.since)) view.since = DEFAULTS.since;
   if (view.scope !== "fleet") view.scope = "node";
+  if (!MAPS.has(view.mesh)) view.mesh = DEFAULTS.mesh;
   return view;
 }
 

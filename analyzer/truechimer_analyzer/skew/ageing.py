@@ -11,7 +11,7 @@ one in a hundred are passed over: one bad stamp in a thousand would otherwise be
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC as ZONE
 from datetime import datetime
 from enum import IntEnum
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 PASSED_OVER = 100
 """One in so many is passed over."""
+REACH_S = 2 * READ_S
+GROSS_S = 0.25
+"""A contradiction of a few times this moves no place further than its doubt, and is left to ``aged``."""
 LEAP_MONTHS = (1, 7)
 """Leap seconds are inserted at the end of June and December (all 27 so far)."""
 
@@ -65,50 +68,77 @@ class Aged:
 
 def aged(cluster: Cluster, places: Places, at_s: float) -> Aged:
     """Everything that a cluster's evidence says of the instant UTC = ``at_s``."""
-    return _joined([*_of_exchanges(cluster, places, at_s), *_of_bounds(cluster, places, at_s)])
+    exchanges, bounds = cluster.exchanges, cluster.bounds
+    since_s = at_s - places.offset_s[exchanges.tail] - exchanges.steady_s
+    doubt_s = places.doubt_s[exchanges.tail]
+    latest_s, earliest_s = bounds.steady_s + bounds.upper_s, bounds.steady_s + bounds.lower_s
+    begin_s, end_s = same_count_of_leaps(at_s)
+    near = (np.abs(at_s - earliest_s) <= READ_S) & (earliest_s >= begin_s) & (latest_s < end_s)
+    return _joined(
+        [
+            *_of_exchanges(
+                cluster, places.offset_s, since_s - doubt_s, since_s + doubt_s, np.abs(since_s) <= READ_S
+            ),
+            *_of_bounds(cluster, places.offset_s, at_s - latest_s, at_s - earliest_s, near),
+        ]
+    )
 
 
-def _of_exchanges(cluster: Cluster, places: Places, at_s: float) -> list[Aged]:
+def whenever(cluster: Cluster, places: Places, at_s: float) -> Aged:
+    """What the evidence says of any instant within ``REACH_S`` of it, wherever that lies in whose S.
+
+    Looser than ``aged`` by ``GROSS_S`` and the ageing; but places are only taken off, and may be anything.
+    ``at_s`` only tells on which side of a leap second the instant lies.
+    """
+    exchanges, bounds = cluster.exchanges, cluster.bounds
+    begin_s, end_s = same_count_of_leaps(at_s)
+    near = (bounds.steady_s + bounds.lower_s >= begin_s) & (bounds.steady_s + bounds.upper_s < end_s)
+    reach_s, reach_too_s = (np.full(len(each.row), REACH_S) for each in (exchanges, bounds))
+    every = np.ones(len(exchanges.row), dtype=np.bool_)
+    found = _joined(
+        [
+            *_of_exchanges(cluster, places.offset_s, -reach_s, reach_s, every),
+            *_of_bounds(cluster, places.offset_s, -reach_too_s, reach_too_s, near),
+        ]
+    )
+    return replace(found, weight_s=found.weight_s + GROSS_S, widened_s=found.widened_s + GROSS_S)
+
+
+def _of_exchanges(
+    cluster: Cluster, offset_s: Floats, begin_s: Floats, end_s: Floats, near: NDArray[np.bool_]
+) -> list[Aged]:
+    """Those that are ``near``, aged by some S of the tail's between ``begin_s`` and ``end_s``."""
     every = cluster.exchanges
-    middle_s = at_s - places.offset_s[every.tail] - every.steady_s
-    near = np.flatnonzero((np.abs(middle_s) <= READ_S) & np.isfinite(places.offset_s[every.head]))
-    middle_s = middle_s[near]
-    tail, head = every.tail[near], every.head[near]
-    doubt_s = places.doubt_s[tail]
+    rows = np.flatnonzero(near & np.isfinite(offset_s[every.tail]) & np.isfinite(offset_s[every.head]))
+    tail, head, row = every.tail[rows], every.head[rows], every.row[rows]
     slow = (1 + cluster.drift_lower[tail]) / (1 + cluster.drift_upper[head]) - 1
     fast = (1 + cluster.drift_upper[tail]) / (1 + cluster.drift_lower[head]) - 1
-    least_s, most_s = _products(middle_s - doubt_s, middle_s + doubt_s, slow, fast)
-    shift_s = places.offset_s[head] - places.offset_s[tail]
+    least_s, most_s = _products(begin_s[rows], end_s[rows], slow, fast)
+    shift_s = offset_s[head] - offset_s[tail]
+    upper_s, lower_s = every.upper_s[rows] + most_s + shift_s, every.lower_s[rows] + least_s + shift_s
     key = tail * cluster.count + head
     return [
-        _tightest(key, tail, head, every.upper_s[near] + most_s + shift_s, most_s, every.row[near], True),
-        _tightest(
-            key, head, tail, -(every.lower_s[near] + least_s + shift_s), -least_s, every.row[near], False
-        ),
+        _tightest(key, tail, head, upper_s, most_s, row, True),
+        _tightest(key, head, tail, -lower_s, -least_s, row, False),
     ]
 
 
-def _of_bounds(cluster: Cluster, places: Places, at_s: float) -> list[Aged]:
+def _of_bounds(
+    cluster: Cluster, offset_s: Floats, begin_s: Floats, end_s: Floats, near: NDArray[np.bool_]
+) -> list[Aged]:
+    """Those that are ``near``, aged by some UTC between ``begin_s`` and ``end_s``."""
     every = cluster.bounds
-    earliest_s, latest_s = every.steady_s + every.lower_s, every.steady_s + every.upper_s
-    begin_s, end_s = same_count_of_leaps(at_s)
-    near = np.flatnonzero(
-        (np.abs(at_s - earliest_s) <= READ_S)
-        & (earliest_s >= begin_s)
-        & (latest_s < end_s)
-        & np.isfinite(places.offset_s[every.node])
-    )
-    node = every.node[near]
+    rows = np.flatnonzero(near & np.isfinite(offset_s[every.node]))
+    node, row = every.node[rows], every.row[rows]
     # S went on by UTC's way / (1 + f).
     slow = cluster.drift_lower[node] / (1 + cluster.drift_lower[node])
     fast = cluster.drift_upper[node] / (1 + cluster.drift_upper[node])
-    least_s, most_s = _products(at_s - latest_s[near], at_s - earliest_s[near], slow, fast)
-    offset_s, row, utc = places.offset_s[node], every.row[near], np.full(len(node), UTC, dtype=np.intp)
+    least_s, most_s = _products(begin_s[rows], end_s[rows], slow, fast)
+    upper_s, lower_s = every.upper_s[rows] + most_s, every.lower_s[rows] + least_s
+    utc = np.full(len(node), UTC, dtype=np.intp)
     return [
-        _tightest(
-            node, utc, node, offset_s - every.lower_s[near] - least_s, -least_s, row, False, Kind.BOUND
-        ),
-        _tightest(node, node, utc, every.upper_s[near] + most_s - offset_s, most_s, row, True, Kind.BOUND),
+        _tightest(node, utc, node, offset_s[node] - lower_s, -least_s, row, False, Kind.BOUND),
+        _tightest(node, node, utc, upper_s - offset_s[node], most_s, row, True, Kind.BOUND),
     ]
 
 

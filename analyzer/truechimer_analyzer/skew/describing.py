@@ -34,8 +34,7 @@ def describe(
     node: str | None = None,
 ) -> Document:
     """One cluster's part of the contract's ``skew``; only pairs of ``node`` where one is named."""
-    names, skew = proof.cluster.names, proof.skew
-    plain, robust = (skew.all_true, skew.robust) if skew else (None, None)
+    names, plain, robust = proof.cluster.names, proof.all_true, proof.robust
     epsilon_s, epsilon_k_s = (each.epsilon_s if each else None for each in (plain, robust))
     within = None if node is None or node not in names else names.index(node)
     pairs, of_pairs, unproven, of_unproven = pairs_of(proof, within, pairs_shown)
@@ -88,15 +87,15 @@ def _names(names: tuple[str, ...], pair: tuple[int, int] | None) -> list[str] | 
 
 def _judged(proof: Proof, epsilon: Epsilon | None, robust: Epsilon | None, max_offset_s: float) -> Judgement:
     """Beyond also when that is proven of a pair though k nodes lie; within only when nobody is left out."""
-    if epsilon is None or robust is None:
-        return Judgement.UNPROVEN
-    found = judge_max_offset(epsilon, max_offset_s)
-    if judge_max_offset(robust, max_offset_s) is Judgement.PROVEN_BEYOND:
+    if robust and judge_max_offset(robust, max_offset_s) is Judgement.PROVEN_BEYOND:
         return Judgement.PROVEN_BEYOND
+    found = judge_max_offset(epsilon, max_offset_s) if epsilon else Judgement.UNPROVEN
     return Judgement.UNPROVEN if proof.lacks and found is Judgement.PROVEN_WITHIN else found
 
 
 def _why(proof: Proof, epsilon: Epsilon | None) -> str | None:
+    if epsilon is None and proof.liars and not proof.liars.consistent:
+        return "the evidence contradicts itself: see inconsistent"
     if epsilon is None:
         return "no node told what its wall clock did"
     return None if epsilon.unproven is None else _missing(proof, epsilon.unproven)
@@ -124,11 +123,13 @@ def _missing(proof: Proof, unproven: Unproven) -> str:
 
 def _node(proof: Proof, node: int) -> Document:
     """Bounds of UTC − wall of a node, and who proves them: its own servers, its peers, or both."""
-    assert proof.skew is not None
-    plain, robust = proof.skew.all_true, proof.skew.robust
+    plain, robust = proof.all_true, proof.robust
+    assert robust is not None
     edges = proof.aged
     own = (edges.kind == Kind.BOUND) & ((edges.tail == node) | (edges.head == node))
-    lower_s, upper_s = (_negated(each, node) for each in (plain.utc_upper_s, plain.utc_lower_s))
+    lower_s, upper_s = None, None
+    if plain is not None:
+        lower_s, upper_s = (_negated(each, node) for each in (plain.utc_upper_s, plain.utc_lower_s))
     lower_k_s, upper_k_s = (_negated(each, node) for each in (robust.utc_upper_s, robust.utc_lower_s))
     by = None
     if lower_s is None and lower_k_s is not None:
@@ -173,6 +174,7 @@ _LACKS = {
     Lack.NO_WALL: "it does not tell what its wall clock does since its steady clock began",
     Lack.BEHIND: "what it sends arrives much later than that of the others",
     Lack.NO_PLACE: "it is not known well enough when the instant was by its steady clock",
+    Lack.CONTRADICTED: "it contradicts others by far, and may be the one that is wrong",
     Lack.NOT_WATCHED: "its wall clock was not watched at the instant: the agent or its epoch began later",
 }
 
@@ -180,7 +182,7 @@ _LACKS = {
 def _inconsistent(proof: Proof, evidence: Evidence) -> Document:
     """Who contradicts whom, with the samples that cannot all be true."""
     names = proof.cluster.names
-    liars = proof.skew.liars if proof.skew else None
+    liars = proof.liars
     if liars is None or liars.cycle is None:
         return {
             "certain": [],
@@ -208,7 +210,7 @@ def _named(names: tuple[str, ...], nodes: Iterable[int]) -> list[str]:
 
 def _constraint(proof: Proof, evidence: Evidence, index: int) -> Document:
     """A constraint of the cycle: ``to`` − ``from`` is at most ``at_most_s``, by S of nodes and by UTC."""
-    edges, names, offset_s = proof.aged, proof.cluster.names, proof.places.offset_s
+    edges, names, offset_s = proof.accused_by, proof.cluster.names, proof.places_then.offset_s
     tail, head, row = int(edges.tail[index]), int(edges.head[index]), int(edges.row[index])
     exchange = edges.kind[index] == Kind.EXCHANGE
     columns = evidence.exchanges if exchange else evidence.bounds

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from truechimer_analyzer.skew.walls import Watch
 
 LEAST_DOUBT_S = 0.25
+STRAINED = 3
+"""Each of up to two liars may have moved a place by the strain that his lie shows, and one may be its own."""
 MOST_DOUBT_S = 15.0
 """A node of which it is not known to this when the instant was is left out: it would delay all others."""
 BEHIND_S = 120.0
@@ -86,10 +88,12 @@ def place(cluster: Cluster, evidence: Evidence) -> Places:
         for node, found in placed.items()
     }
     about_s, doubt_s = np.full((2, cluster.count), np.nan)
+    strain_s = _strain_s(settled, own, near)
     for node, (middle_s, half_s) in settled.items():
         about_s[node] = middle_s
         # A root's S defines the instant: it is where it is.
         doubt_s[node] = LEAST_DOUBT_S / 1000 if root[node] == node else max(LEAST_DOUBT_S, 4 * half_s)
+        doubt_s[node] += 0.0 if root[node] == node else STRAINED * strain_s
     about_s[UTC] = doubt_s[UTC] = 0.0
     return Places(about_s, doubt_s, root)
 
@@ -157,6 +161,25 @@ def _views(
         for peer, apart_s, half_s in near.get(node, ())
         if peer in placed
     ]
+
+
+def _strain_s(
+    settled: Mapping[int, tuple[float, float]],
+    own: Mapping[int, tuple[float, float]],
+    near: Mapping[int, Sequence[tuple[int, float, float]]],
+) -> float:
+    """By how much the places contradict what anybody says of them, at worst.
+
+    Somebody is wrong then; and whoever it is, the places that the honest have must fit together.
+    """
+    strains_s = [abs(settled[node][0] - middle_s) - half_s for node, (middle_s, half_s) in own.items()]
+    strains_s += [
+        abs(settled[peer][0] + apart_s - settled[node][0]) - half_s
+        for node in settled
+        for peer, apart_s, half_s in near.get(node, ())
+        if peer in settled
+    ]
+    return max([0.0, *strains_s])
 
 
 def _median(views: Sequence[tuple[float, float]]) -> tuple[float, float]:

@@ -22,22 +22,24 @@ Document = dict[str, object]
 
 def pairs_of(proof: Proof, within: int | None, shown: int) -> tuple[list[Document], int, list[Document], int]:
     """Pairs that are proven, the worst first, of how many; and those that are not."""
-    if proof.skew is None:
+    plain, robust = proof.all_true, proof.robust
+    if robust is None:
         return [], 0, [], 0
     names, members = proof.cluster.names, np.array(proof.members, dtype=np.intp)
-    plain, robust = proof.skew.all_true, proof.skew.robust
     if within is not None:
         a, b = np.full(len(members), within, dtype=np.intp), members
         a, b = a[members != within], b[members != within]
         a, b = (a, b) if within in proof.members else (a[:0], b[:0])
         a, b = np.minimum(a, b), np.maximum(a, b)
         total = len(a)
-    elif plain.pairs_upper_s is not None or robust.pairs_upper_s is not None or len(members) <= 2 * _EXTREMES:
+    elif len(members) <= 2 * _EXTREMES or any(
+        each and each.pairs_upper_s is not None for each in (plain, robust)
+    ):
         first, second = np.triu_indices(len(members), 1)
         a, b = members[first], members[second]
         total = len(a)
     else:
-        chosen = _extremes(plain if plain.epsilon_s is not None else robust, members)
+        chosen = _extremes(plain or robust, members)
         first, second = np.triu_indices(len(chosen), 1)
         a, b = chosen[first], chosen[second]
         total = len(members) * (len(members) - 1) // 2
@@ -82,8 +84,10 @@ def _extremes(epsilon: Epsilon, members: Indexes) -> Indexes:
     return np.unique(np.concatenate((ahead[:_EXTREMES], late[:_EXTREMES])))
 
 
-def _between(epsilon: Epsilon, a: Indexes, b: Indexes) -> tuple[Floats, Floats]:
+def _between(epsilon: Epsilon | None, a: Indexes, b: Indexes) -> tuple[Floats, Floats]:
     """Bounds of W_b − W_a."""
+    if epsilon is None:
+        return np.full(len(a), np.nan), np.full(len(a), np.nan)
     upper_s = epsilon.pairs_upper_s
     if upper_s is not None:
         return -upper_s[b, a], upper_s[a, b]
@@ -94,10 +98,9 @@ def _between(epsilon: Epsilon, a: Indexes, b: Indexes) -> tuple[Floats, Floats]:
 
 
 def _pair_lacks(proof: Proof, a: int, b: int) -> str:
-    skew, names = proof.skew, proof.cluster.names
-    assert skew is not None
-    if not skew.liars.consistent:
-        if {a, b} & set(skew.liars.certain):
+    liars, names = proof.liars, proof.cluster.names
+    if liars is not None and not liars.consistent:
+        if {a, b} & set(liars.certain):
             return "one of them contradicts the others for certain"
         return "the evidence contradicts itself, and without those who may be wrong nothing connects them"
     return f"nothing connects {names[a]} with {names[b]}: neither exchanges nor bounds of UTC"

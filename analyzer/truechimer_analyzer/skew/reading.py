@@ -8,7 +8,7 @@ clock is told against; of a node that sends nothing itself, the epoch that its n
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +17,7 @@ from truechimer.samples import BoundStatus, EventKind, ProbeOutcome, Via
 from truechimer_analyzer.window import groups
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from numpy.typing import NDArray
 
@@ -126,6 +126,17 @@ class Cluster:
     def count(self) -> int:
         """How many nodes, UTC among them."""
         return len(self.names)
+
+    def without(self, nodes: Collection[int]) -> Cluster:
+        """Leave out what some nodes said and what was said of them; they stay as nodes without evidence."""
+        kept = ~np.isin(np.arange(self.count), list(nodes))
+        bounds, exchanges = self.bounds, self.exchanges
+        of_bounds, of_exchanges = kept[bounds.node], kept[exchanges.tail] & kept[exchanges.head]
+        return replace(
+            self,
+            bounds=Bounds(*(getattr(bounds, each.name)[of_bounds] for each in fields(bounds))),
+            exchanges=Exchanges(*(getattr(exchanges, each.name)[of_exchanges] for each in fields(exchanges))),
+        )
 
 
 def clusters(evidence: Evidence) -> list[Cluster]:

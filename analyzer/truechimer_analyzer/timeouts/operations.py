@@ -95,10 +95,12 @@ class Operations:
 
 
 def operations(probes: Columns, via: Via | None = None) -> Operations:
-    """The rows of truechimer_rtt (``FIELDS``) as operations; ``via`` keeps one kind of probe."""
-    kept = np.arange(len(probes.time_ns))
-    if via is not None:
-        kept = np.flatnonzero(probes.tags["via"] == via.value)
+    """The rows of truechimer_rtt (``FIELDS``) as operations; ``via`` keeps one kind of probe.
+
+    What the kernel says of real connections is smoothed, and no operation of its own: it is left out.
+    """
+    ours = probes.tags["via"] != Via.KERNEL.value if via is None else probes.tags["via"] == via.value
+    kept = np.flatnonzero(ours)
     kept = kept[np.argsort(probes.time_ns[kept], kind="stable")]
     path, names = encode(*(probes.tags[tag][kept] for tag in ("cluster", "node", "peer", "via")))
     outcome, rtt_s = probes.fields["outcome"][kept], probes.fields["rtt_seconds"][kept]

@@ -116,15 +116,30 @@ def skew(
 
 @click.command()
 @answering
-def rtt(query: dict[str, str], store: str | None, *, as_json: bool, check: bool) -> int:
-    """How long the network delays: percentiles, losses and refusals of every path.
+@click.option("--by", metavar="hour", help="Also the figures of each hour (UTC).")
+@click.option("--via", metavar="KIND", help="Only probes of this kind: stamp, icmp, tcp, kernel.")
+@click.option("--peer", help="Only paths to this peer.")
+@click.option("--histogram", is_flag=True, help="With --json: the curve of exceedance of each path.")
+def rtt(
+    query: dict[str, str],
+    store: str | None,
+    *,
+    as_json: bool,
+    check: bool,
+    histogram: bool,
+    **chosen: str | None,
+) -> int:
+    """How long the network delays: percentiles, losses by direction and refusals of every path.
 
     --check: exit code 1 when a path answered nothing.
 
-    Example: truechimer rtt --since 24h
+    Example: truechimer rtt --since 24h --peer db-2 --by hour
     """
     from truechimer_cli.tables.delays import rtt_tables
 
+    query |= {name: value for name, value in chosen.items() if value is not None}
+    if histogram:
+        query["histogram"] = "1"
     return _answer(
         ask("rtt", query, store), rtt_tables, "paths", as_json=as_json, bad=check and _path_is_dead
     )

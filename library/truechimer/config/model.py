@@ -29,7 +29,7 @@ class NtpConfig:
 
 @dataclass(frozen=True, slots=True)
 class MeshConfig:
-    """``[mesh]``: STAMP between agents."""
+    """``[mesh]``: STAMP between agents; without peers this node only answers."""
 
     listen: str = "0.0.0.0:862"
     key_file: Path | None = None
