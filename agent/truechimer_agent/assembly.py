@@ -85,7 +85,7 @@ COLLECTORS: Mapping[str, Callable[[Parts], Collector]] = {
     "connections": lambda parts: Connections(
         parts,
         parts.config.connections or ConnectionsConfig(),
-        lambda: names_of(parts.config.mesh.peers if parts.config.mesh else ()),
+        names_of(parts.config.mesh),
     ),
     "reflector": lambda parts: Reflections(
         parts.clock, parts.config.mesh or MeshConfig(), parts.config.cluster, parts.config.node

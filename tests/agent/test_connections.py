@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from truechimer.config import parse_agent
-from truechimer.config.model import ConnectionsConfig
+from truechimer.config.model import ConnectionsConfig, MeshConfig
 from truechimer.errors import ConfigError
 from truechimer.samples import MEASUREMENTS, ProbeOutcome, Sample
 from truechimer.samples import check as check_sample
@@ -204,10 +204,20 @@ def test_the_service_side_names_a_remote_and_the_mesh_names_it_better():
         connection(5, remote=ipaddress.ip_address("10.0.0.3"), port=443),
         connection(6, remote=ipaddress.ip_address("10.0.0.3"), local_port=6379, port=1),
     ]
-    names = names_of(["db-3@10.0.0.3:8620", "db-4@db-4.example", "db-6@[fd00::6]:862"])
+    names = names_of(MeshConfig(peers=("db-3@10.0.0.3:8620", "db-4@db-4.example", "db-6@[fd00::6]:862")))()
     found = {each.peer: each.connections for each in Remotes(Selection(), 10).round(listed, names, 1000)}
     assert found == {"10.0.0.9:5432": 1, "10.0.0.9": 2, "[fd00::7]:5432": 1, "db-3": 2}
     assert names[ipaddress.ip_address("fd00::6")] == "db-6"
+
+
+def test_a_file_of_members_names_remotes_too(tmp_path):
+    """It is looked at each round: who joins later is called by name as well, once the file rests."""
+    path = tmp_path / "peers"
+    assert names_of(None)() == {}
+    names = names_of(MeshConfig(peers_file=path))
+    assert names() == {}
+    path.write_text("db-3@10.0.0.3\n")
+    assert [names(), names()][-1] == {ipaddress.ip_address("10.0.0.3"): "db-3"}
 
 
 def test_only_what_was_asked_for_is_taken():

@@ -7,12 +7,13 @@ import pytest
 from lab.harness import Network
 from lab.mesh.disturbing import Disturbances
 from lab.mesh.judging import Bounds, Containment, Naming, unix_ns
-from lab.mesh.proving import contain, lie
+from lab.mesh.proving import judge_disturbed, judge_lies
+from lab.mesh.recording import Lie, record_disturbed, record_lies
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
 
 ROUNDS = 300
-SECONDS = 30.0
+SECONDS = 24.0
 
 
 def test_what_the_mesh_proves_holds_the_truth(network: Network, tmp_path: Path) -> None:
@@ -21,23 +22,28 @@ def test_what_the_mesh_proves_holds_the_truth(network: Network, tmp_path: Path) 
     Pairs with a direct line are known five times better than their own bounds of UTC would tell, and the
     node without NTP is bounded by its peers.
     """
-    plan = Disturbances(step_every_s=6.0, wander_every_s=3.0, never="n5", blocked="n4", blocked_after_s=5.0)
-    done = contain(network, tmp_path / "mesh", seconds=SECONDS, plan=plan)
-    print(done.found, done.direct, sep="\n")
-    found = done.found
+    plan = Disturbances(step_every_s=5.0, wander_every_s=2.0, never="n5", blocked="n4", blocked_after_s=3.0)
+    recording = record_disturbed(
+        network, tmp_path / "mesh", seconds=SECONDS, interval_s=SECONDS / ROUNDS, plan=plan
+    )
+    found, direct = judge_disturbed(recording)
+    print(found, direct, sep="\n")
     assert found.answers >= ROUNDS
-    assert done.happened.steps >= 2
+    assert recording.happened.steps >= 2
     for name, bounds in found.every.items():
         assert bounds.held > 0, name
         assert bounds.missed == 0, f"{name}\n{found}"
     assert not found.named
-    assert done.direct.ratio() <= 0.2
+    assert direct.ratio() <= 0.2
     assert {by for (name, by) in found.utc_by if name == "n5"} == {"peers"}
 
 
 def test_a_liar_is_named_within_three_rounds_and_nobody_else(network: Network, tmp_path: Path) -> None:
     """One of six is off by 20 ms, three times over: certain by the third round, and epsilon_1 holds."""
-    found = lie(network, tmp_path / "mesh", trials=3, honest_s=4.0, lying_rounds=4)
+    recording = record_lies(
+        network, tmp_path / "mesh", trials=3, lie=Lie(), interval_s=0.5, honest_s=2.0, lying_rounds=3
+    )
+    found = judge_lies(recording)
     print(found)
     assert found.trials == found.within(3) == 3, str(found)
     assert not found.honest_named

@@ -6,18 +6,20 @@ import asyncio
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
-from truechimer.config.addresses import network, peer_address
+from truechimer.config.addresses import network
 from truechimer.samples import ProbeOutcome, Via
 from truechimer_agent.collecting import Lacking, Observation
 from truechimer_agent.connections.remotes import Remotes, Selection
+from truechimer_agent.mesh.members import MembersFile, parse_members
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from truechimer.config.model import ConnectionsConfig
+    from truechimer.config.model import ConnectionsConfig, MeshConfig
     from truechimer_agent.collecting import Host
     from truechimer_agent.connections.remotes import Remote
     from truechimer_agent.connections.tcpinfo import Address, Connection
+    from truechimer_agent.mesh.members import Member
 
 INSTALL = "pip install 'truechimer[connections]'"
 MS_PER_S = 1000.0
@@ -77,14 +79,27 @@ def observations(remote: Remote, steady_ns: int) -> Iterable[Observation]:
         yield Observation("truechimer_rtt", steady_ns, measured, tags | {"via": Via.KERNEL})
 
 
-def names_of(peers: Iterable[str]) -> dict[Address, str]:
-    """The nodes' names by address, of NAME@HOST[:PORT] whose HOST is an address."""
+def names_of(mesh: MeshConfig | None) -> Callable[[], dict[Address, str]]:
+    """Tells the nodes by address, where HOST is one; a file of members is looked at each time."""
+    if mesh is None:
+        return dict
+    if mesh.peers_file is None:
+        listed = _by_address(parse_members(mesh.peers))
+        return lambda: listed
+    file = MembersFile(mesh.peers_file)
+
+    def read() -> dict[Address, str]:
+        file.look()
+        return _by_address(file.members or ())
+
+    return read
+
+
+def _by_address(members: Iterable[Member]) -> dict[Address, str]:
     found: dict[Address, str] = {}
-    for peer in peers:
-        name, _, address = peer.partition("@")
-        host, _ = peer_address(address, 1)
+    for member in members:
         try:
-            found[ip_address(host)] = name
+            found[ip_address(member.host)] = member.name
         except ValueError:
             continue
     return found

@@ -7,9 +7,10 @@ about every pair is known at every moment.
 import bisect
 import hashlib
 import secrets
+import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -27,11 +28,11 @@ from lab.harness.lyingagent import Lie
 from lab.harness.network import Host, Network
 from lab.harness.processes import Process
 from lab.harness.programs import Agent, Analyzer
-from lab.harness.shiftclock import ShiftedClock, build_shiftclock
+from lab.harness.shiftclock import ShiftedClock, Stretch, build_shiftclock
 
 CLUSTER = "lab"
 STAMP_PORT = 862
-KEPT_RATE_S = 1.0
+READ_EVERY_S = 1.0
 
 
 class LyingAgent(Agent):
@@ -60,11 +61,31 @@ class Node:
         return self.agent
 
 
+@dataclass(frozen=True)
+class Truth:
+    """What every node's clocks did, and the kernel's (W, RAW) in ns while that was recorded."""
+
+    histories: Mapping[str, Sequence[Stretch]]
+    readings: Sequence[tuple[int, int]]
+
+    def raw_ns(self, true_ns: int) -> int:
+        """The kernel's RAW when its W was `true_ns`, which lies within what was recorded."""
+        number = min(max(bisect.bisect(self.readings, (true_ns, 0)), 1), len(self.readings) - 1)
+        (wall, raw), (wall_next, raw_next) = self.readings[number - 1], self.readings[number]
+        return raw + (true_ns - wall) * (raw_next - raw) // (wall_next - wall)
+
+    def ahead_s(self, name: str, true_ns: int) -> float:
+        """W − UTC of a node in seconds, when UTC was `true_ns`."""
+        raw, history = self.raw_ns(true_ns), self.histories[name]
+        stretch = next((each for each in reversed(history) if each.from_raw_ns <= raw), history[0])
+        return stretch.at(raw).wall_ns / 1e9
+
+
 class TrueTime:
-    """The kernel's RAW at any of its W, from pairs of readings taken while a mesh runs."""
+    """Readings of the kernel's W and RAW, one a second."""
 
     def __init__(self) -> None:
-        self._pairs: list[tuple[int, int]] = []
+        self.readings: list[tuple[int, int]] = []
         self._stop = threading.Event()
         self._note()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -73,17 +94,11 @@ class TrueTime:
     def _note(self) -> None:
         tries = [(raw_ns(), wall_ns(), raw_ns()) for _ in range(5)]
         before, wall, after = min(tries, key=lambda each: each[2] - each[0])
-        self._pairs.append((wall, (before + after) // 2))
+        self.readings.append((wall, (before + after) // 2))
 
     def _run(self) -> None:
-        while not self._stop.wait(KEPT_RATE_S):
+        while not self._stop.wait(READ_EVERY_S):
             self._note()
-
-    def raw_at(self, true_ns: int) -> int:
-        """RAW when the kernel's W was `true_ns`, which lies within what was recorded."""
-        number = min(max(bisect.bisect(self._pairs, (true_ns, 0)), 1), len(self._pairs) - 1)
-        (wall, raw), (wall_next, raw_next) = self._pairs[number - 1], self._pairs[number]
-        return raw + (true_ns - wall) * (raw_next - raw) // (wall_next - wall)
 
     def close(self) -> None:
         """Stop, with a last reading."""
@@ -118,8 +133,8 @@ class Mesh:
         directory.mkdir(parents=True, exist_ok=True)
         library = build_shiftclock(directory)
         with ExitStack() as stack:
-            self.true_time = TrueTime()
-            stack.callback(self.true_time.close)
+            self._true_time = TrueTime()
+            stack.callback(self._true_time.close)
             self.servers = [
                 stack.enter_context(ChronyServer(network.host(f"ntp{number}")))
                 for number in range(len(ntp_delays_s))
@@ -231,27 +246,22 @@ class Mesh:
             raise RuntimeError(f"GET {path}: {answer.status} {answer.body[:500]!r}")
         return answer.json()
 
-    def skew_s(self, a: str, b: str, true_ns: int) -> float:
-        """The truth: wall_b − wall_a when true time was `true_ns`."""
-        return (self.ahead_ns(b, true_ns) - self.ahead_ns(a, true_ns)) / 1e9
-
-    def ahead_ns(self, name: str, true_ns: int) -> int:
-        """By how much a node's W was ahead of true time."""
-        raw = self.true_time.raw_at(true_ns)
-        history = self.nodes[name].clock.history
-        stretch = next((each for each in reversed(history) if each.from_raw_ns <= raw), history[0])
-        return stretch.at(raw).wall_ns
+    def truth(self) -> Truth:
+        """The truth about the time until now."""
+        histories = {name: tuple(node.clock.history) for name, node in self.nodes.items()}
+        return Truth(histories, tuple(self._true_time.readings))
 
     def stop_agents(self) -> None:
         """Stop all agents, so that what they have is with the analyzer."""
-        for node in self.nodes.values():
-            if node.agent is not None:
-                node.agent.stop()
+        agents = [node.agent for node in self.nodes.values() if node.agent is not None]
+        for agent in agents:
+            agent.process.signal(signal.SIGTERM)
+        for agent in agents:
+            agent.stop()
 
     def close_analyzer(self) -> None:
         """Stop the analyzer cleanly, so that its store can be read."""
         assert self.analyzer.stop() == 0
-        self.true_time.close()
 
     def __enter__(self) -> Self:
         return self
