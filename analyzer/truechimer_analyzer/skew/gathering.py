@@ -56,7 +56,7 @@ def gather(reader: Reader) -> Evidence:
 
     probes = rows("truechimer_rtt", EXCHANGE_FIELDS)
     remembered_ns = window.as_of_ns - round(REMEMBERED_S * NS)
-    heard_ns = {
+    heard_ns: dict[tuple[str, ...], int] = {
         (node.cluster, node.node): min(node.last_received_ns, window.as_of_ns)
         for node in whole.known
         if node.first_received_ns <= window.as_of_ns
