@@ -181,11 +181,11 @@ def test_a_peer_that_sends_nothing_is_known_by_the_probes_of_others() -> None:
 
 
 def test_a_node_that_nothing_connects_is_left_out_by_name_and_nothing_is_proven_within() -> None:
-    ((node, why, missing),) = [(one["node"], one["why"], one["missing"]) for one in cluster["left_out"]]
+    """Its steady clock has no place at the instant: what is said of its wall clock would be of another."""
     both = fleet(("a", "peers", ["b"]), ("b", "peers", []), ("c", "peers", []), ("c", "ntp", None))
     cluster = asked(both)
     assert names(cluster["pairs"]) == {("a", "b")}
-    ((node, why, missing),) = [(each["node"], each["why"], each["missing"]) for each in cluster["left_out"]]
+    ((node, why, missing),) = [(one["node"], one["why"], one["missing"]) for one in cluster["left_out"]]
     assert (node, why) == ("c", "apart")
     assert "neither exchanges nor bounds of UTC" in missing
     assert cluster["max_offset"]["judgement"] == "unproven"
