@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 MOST_SOURCES = 4096
 RATE_HZ = 200.0
-BURST = 400.0
-FLOOD = 1000
+BURST = 200.0
+FLOOD = 500
 """Packets within a second that got no answer: who sends more is a case for the kernel's filter."""
 _SECOND_NS = 1_000_000_000
 _NETWORK_BYTES = 8
