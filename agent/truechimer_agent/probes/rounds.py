@@ -39,11 +39,11 @@ class Rounds:
         via: Via,
         begin: Callable[[Target, Address], Result | None],
         lookup: Callable[[str, int], Awaitable[Sequence[Address]]] = look_up,
-        most_in_flight: int = IN_FLIGHT_LIMIT,
+        most_in_flight: int | None = None,
     ) -> None:
         self._host = host
         self._targets = targets
-        self._most_in_flight = most_in_flight
+        self._most_in_flight = IN_FLIGHT_LIMIT if most_in_flight is None else most_in_flight
         self._stalls = stalls
         self._begin = begin
         self._lookup = lookup
