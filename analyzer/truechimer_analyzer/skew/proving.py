@@ -112,7 +112,7 @@ def _proof(
     }
     places = instant.place(cluster, evidence)
     silent = _silent(cluster, places, watches, as_of_ns, live=live)
-    for _ in range(_ROUNDS):
+    for left in reversed(range(_ROUNDS)):
         lacks = {node: _lack(node, watches, silent, places) for node in watches}
         lacks |= {node: Lack.CONTRADICTED for node in suspect if lacks.get(node, Lack.NO_WALL) is None}
         telling = {node: watch for node, watch in watches.items() if lacks[node] is None}
@@ -126,15 +126,13 @@ def _proof(
         if not astray.any():
             break
         nodes = np.flatnonzero(astray)
+        if not left:
+            # What they exchanged was aged to who knows when.
+            return _proof(cluster.without(nodes.tolist()), evidence, as_of_ns, k, suspect, live=live)
         places = places.moved(nodes, lower_s[nodes], upper_s[nodes])
-    # Of those that must have lied, and where too many did, nothing is claimed anyway.
-    accused = {node for removed in sets for node in removed} if sets else set(range(cluster.count))
-    lost = astray | (np.isnan(lower_s) & ~np.isin(np.arange(cluster.count), list(accused)))
     walls = np.full((2, cluster.count), np.nan)
     for node, lack in lacks.items():
-        if lack is None and lost[node]:
-            lacks[node] = Lack.NO_PLACE
-        elif lack is None:
+        if lack is None:
             did = watches[node].during(*places.span_s(node, at_s))
             if did is None:
                 lacks[node] = Lack.NOT_WATCHED

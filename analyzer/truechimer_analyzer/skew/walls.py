@@ -5,7 +5,8 @@ read. Summaries follow each other without a gap: each begins with the reading th
 So W − S in a span lies within the hull of all summaries that touch the span, widened by what W can do
 between two readings and yet be back: by half of the fastest slew times the time between them. That is the
 kernel's 500 ppm, or as much as the summary itself shows where W was slewed faster; the 10 % that the kernel
-allows at most where W was stepped. A step needs no more: it stays, so that the least or the greatest has it.
+allows at most where W was stepped. A step needs no more: the kernel tells the agent of it at once, which then
+reads, so that the least or the greatest has it. (Two steps within that millisecond are one to it.)
 
 Where nobody looked (the agent was away, a summary got lost) nothing is said.
 """
