@@ -255,7 +255,7 @@ def _present(host: Host, t: Floats) -> NDArray[np.bool_]:
 def _clocks(host: Host) -> Rows:
     """A summary for every forty looks; the watch begins anew with the agent and with an epoch.
 
-    The kernel tells of steps: they are looked at a millisecond later, between the regular looks. What readings
+    The kernel tells of steps: they are looked at a millisecond later, between regular looks. What readings
     err by is drawn apart, so that a step changes nothing else of a fleet.
     """
     random = np.random.default_rng(round(host.phase_s * 1e9))
