@@ -162,7 +162,9 @@ def _furthest(above: _Ends, below: _Ends) -> tuple[float, tuple[int, int]]:
     same = above.node[:, 0] == below.node[:, 0]
     best: tuple[float, tuple[int, int]] = (-np.inf, (-1, -1))
     for up, down, rows in ((0, 0, ~same), (0, 1, same), (1, 0, same)):
-        total = np.where(rows, rounded_up(above.value[:, up] + below.value[:, down]), -np.inf)
+        total = above.value[:, up] + below.value[:, down]
+        # -inf: there is no second node.
+        total = np.where(rows & np.isfinite(total), rounded_up(total), -np.inf)
         row = int(np.argmax(total))
         if total[row] > best[0]:
             best = (float(total[row]), (int(below.node[row, down]), int(above.node[row, up])))

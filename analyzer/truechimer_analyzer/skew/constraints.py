@@ -3,7 +3,8 @@
 Adding floats rounds, and a rounded bound may be tighter than what is proven. So weights are first rounded
 up to whole multiples of a quantum; sums of these are exact, in any order. A bound is then looser than the
 exact one by less than 2 quanta + 2 ulp of the weight for every constraint on its path, and never tighter.
-The quantum is 2^-36 s (15 ps) unless the weights along a path could add up to more than 2^22 s (48 days).
+The quantum is 2^-36 s (15 ps) unless the weights along a path could add up to more than 2^21 s (24 days).
+(Where bounds looser than a day are among them, ``paths.Reduced`` counts in a multiple of it.)
 """
 
 from __future__ import annotations

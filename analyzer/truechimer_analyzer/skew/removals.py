@@ -51,7 +51,7 @@ class Worst:
         left[list(removed)] = False
         pairs = np.argwhere(np.isinf(matrix) & left[:, None] & left[None, :])
         if len(pairs):
-            self.cut = (removed, int(pairs[0, 0]), int(pairs[0, 1]))
+            self.cut = (tuple(sorted(removed)), int(pairs[0, 0]), int(pairs[0, 1]))
 
 
 def worst_paths(graph: Reduced, removed: tuple[int, ...], r: int, worst: Worst) -> None:

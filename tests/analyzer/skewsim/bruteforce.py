@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -110,3 +111,24 @@ def graphs(draw: st.DrawFn, *, most: int = 6, lies: bool = True, unknown: bool =
     if draw(st.booleans()):
         told += [(b, a, true[a] - true[b] + more) for a, b, more in edges if a != b and more >= 0]
     return Graph(count, tuple(told), tuple(walls), tuple(true))
+
+
+def connected_graph(seed: int, most: int = 7) -> Graph:
+    """A sparse graph whose shortest paths take several hops, so that removals lengthen or cut them.
+
+    One in three has a lie or two.
+    """
+    draw = random.Random(seed)
+    count = draw.randint(4, most)
+    true = [0, *(draw.randint(-50, 50) for _ in range(count - 1))]
+    # In any order, so that those who are needed most are no particular ones.
+    order = draw.sample(range(count), count)
+    pairs = {(order[place], order[draw.randrange(place)]) for place in range(1, count)}
+    pairs |= {tuple(draw.sample(range(count), 2)) for _ in range(draw.randint(0, count))}
+    slack = {pair: draw.choice((1, 1, 2, 3, 30)) for a, b in pairs for pair in ((a, b), (b, a))}
+    if seed % 3 == 0:
+        for pair in draw.sample(sorted(slack), draw.randint(1, 2)):
+            slack[pair] -= draw.choice((5, 40))
+    edges = tuple((a, b, true[b] - true[a] + more) for (a, b), more in sorted(slack.items()))
+    walls = tuple((-draw.randint(0, 9), draw.randint(0, 9)) for _ in range(count))
+    return Graph(count, edges, walls, tuple(true))
