@@ -28,6 +28,7 @@ NOW_S = 90.0
 T0_S = T0 / NS
 MOST_DRIFT = 500e-6
 LOOK_S = 0.25
+WAKE_S = 0.001
 
 
 @dataclass
@@ -129,7 +130,7 @@ class Fleet:
         """Everything that was ever sent."""
         rows: list[Rows] = []
         for host in self.hosts:
-            rows += [_clocks(host, self.random), *_events(host), *_bounds(host, self.random)]
+            rows += [_clocks(host), *_events(host), *_bounds(host, self.random)]
             rows += [self._probes(host, self.host(peer)) for peer in host.peers]
         return rows
 
@@ -251,30 +252,36 @@ def _present(host: Host, t: Floats) -> NDArray[np.bool_]:
     return ~((t >= host.away[0]) & (t < host.away[1]))
 
 
-def _clocks(host: Host, random: np.random.Generator) -> Rows:
-    """A summary for every forty looks; the watch begins anew with the agent and with an epoch."""
-    begins = [host.phase_s - 10.0]
-    breaks = sorted(
-        each for each in (host.new_epoch_at_s, host.away[1] if host.away else None) if each is not None
-    )
-    at, least, most, observed, gap = [], [], [], [], []
-    looks = host.phase_s - 10.0 + np.arange(round((host.ends_at_s - host.phase_s + 10.0) / LOOK_S)) * LOOK_S
+def _clocks(host: Host) -> Rows:
+    """A summary for every forty looks; the watch begins anew with the agent and with an epoch.
+
+    The kernel tells of steps: they are looked at a millisecond later, between regular looks. What readings
+    err by is drawn apart, so that a step changes nothing else of a fleet.
+    """
+    random = np.random.default_rng(round(host.phase_s * 1e9))
+    begin_s = host.phase_s - 10.0
+    looks = begin_s + np.arange(round((host.ends_at_s - begin_s) / LOOK_S)) * LOOK_S
     if host.away is not None:
         looks = np.where(looks >= host.away[0], looks + (host.away[1] - host.away[0]), looks)
-        looks = looks[looks < host.ends_at_s]
+    woken = np.array([at_s + WAKE_S for at_s, _ in host.steps])
+    woken = woken[_present(host, woken)] if len(woken) else woken
+    regular = np.concatenate((np.ones(len(looks), np.bool_), np.zeros(len(woken), np.bool_)))
+    looks = np.concatenate((looks, woken))
+    order = np.argsort(looks, kind="stable")
+    order = order[(looks[order] < host.ends_at_s) & (looks[order] >= begin_s)]
+    looks, regular = looks[order], regular[order]
     read_s = host.wall_minus_steady_s(looks) + random.uniform(-0.5, 0.5, len(looks)) * host.read_width_s
-    first = 0
-    rounds = 0
+    at, least, most, observed, gap = [], [], [], [], []
+    first = rounds = 0
     for index in range(1, len(looks)):
-        rounds += 1
-        restarted = [each for each in breaks if looks[index - 1] < each <= looks[index]]
-        if host.away is not None and host.away[1] in restarted:
+        rounds += int(regular[index])
+        if host.away is not None and looks[index - 1] < host.away[1] <= looks[index]:
             first, rounds = index, 0
             continue
-        if restarted:
-            # Another epoch: the watch goes on from the newest reading, that of this look.
+        if host.new_epoch_at_s is not None and looks[index - 1] < host.new_epoch_at_s <= looks[index]:
+            # The watch goes on from the newest reading.
             first = index
-        if rounds == 40:
+        if rounds == 40 and regular[index]:
             rounds = 0
             at.append(looks[index])
             least.append(read_s[first : index + 1].min())
@@ -283,7 +290,6 @@ def _clocks(host: Host, random: np.random.Generator) -> Rows:
             observed.append(steady_s[-1] - steady_s[0])
             gap.append(np.diff(steady_s, prepend=steady_s[0]).max())
             first = index
-    assert begins
     t = np.array(at)
     return Rows(
         "truechimer_clock",

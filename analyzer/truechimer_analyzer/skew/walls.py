@@ -4,11 +4,11 @@ An agent reads its clocks four times a second and tells every 10 s the least and
 read, since when, and the longest time between two looks. So W − S in a span lies within the hull of the
 summaries that cover it, widened by what W can do between two looks and yet be back: by half of the fastest
 slew times the longest gap. That is the kernel's 500 ppm, or as much as the summary itself shows where W was
-slewed faster; the 10 % that the kernel allows at most where W was stepped. A step needs no more: it stays,
-so that the least or the greatest has it.
+slewed faster; the 10 % that the kernel allows at most where W was stepped. A step needs no more: the kernel
+tells the agent of it at once, which then looks, so that the least or the greatest has it.
 
-Not seen is what was undone within one gap: a step and its reverse, or a slew faster than 500 ppm there and
-back. Gaps longer than ``MOST_GAP_S`` (the agent stood still) are taken as not watched for that reason.
+Not seen is what was undone before anybody looked: a step and its reverse within a millisecond, or a slew
+faster than 500 ppm there and back within one gap. Gaps longer than ``MOST_GAP_S`` (the agent stood still) are taken as not watched for that reason.
 Where nobody looked (the agent was away, a summary got lost) nothing is said.
 """
 
