@@ -8,7 +8,8 @@ slewed faster; the 10 % that the kernel allows at most where W was stepped. A st
 tells the agent of it at once, which then looks, so that the least or the greatest has it.
 
 Not seen is what was undone before anybody looked: a step and its reverse within a millisecond, or a slew
-faster than 500 ppm there and back within one gap. Gaps longer than ``MOST_GAP_S`` (the agent stood still) are taken as not watched for that reason.
+faster than 500 ppm there and back within one gap. Gaps longer than ``MOST_GAP_S`` (the agent stood still) are
+taken as not watched for that reason.
 Where nobody looked (the agent was away, a summary got lost) nothing is said.
 """
 
