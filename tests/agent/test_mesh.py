@@ -338,15 +338,18 @@ def held_reflector(late):
 def test_a_late_reply_is_taken_back_from_later_losses():
     """Told as lost on the way back, then received: the next such loss is not told, so the sum is right."""
 
+    # A busy machine may have stalled meanwhile; what is counted is the same.
+    silent = {ProbeOutcome.LOST, ProbeOutcome.OWN_STALL}
+
     async def scenario(host, release):
         async with host.probing():
-            await until(lambda: ProbeOutcome.LOST in outcomes(host.probes))
+            await until(lambda: silent & {*outcomes(host.probes)})
             await host.mesh.collect()
             told = host.counts()
             assert (told["lost_backward"], told["lost_forward"]) == (1, 0)
             release()
             known = len(host.probes)
-            await until(lambda: ProbeOutcome.LOST in outcomes(host.probes[known:]))
+            await until(lambda: silent & {*outcomes(host.probes[known:])})
             await host.mesh.finish(2.0)
             await host.mesh.collect()
 

@@ -7,10 +7,15 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from lab.harness import Constant, Network, Normal
 from lab.harness.meshfleet import MeshFleet, lossy
+
+from truechimer_analyzer.answers import answer
+from truechimer_analyzer.stores import Batch, open_store
 
 pytestmark = pytest.mark.lab
 
@@ -61,6 +66,32 @@ def test_a_blocked_direction_is_told_from_the_other(fleet: MeshFleet) -> None:
         assert (way, lost) == (way, way.direction.counters.dropped - dropped[way])
         trials += lost >= BLOCKED_S / 0.05 / 2
     assert trials == 30
+
+
+def answered(fleet: MeshFleet, directory: Path) -> dict[tuple[str, str], dict[str, Any]]:
+    """What `truechimer rtt` says of each path by all that was sent so far."""
+    measurements = ("truechimer_rtt", "truechimer_path", "truechimer_reflection")
+    samples = [one for name in measurements for one in fleet.sink.samples(name)]
+    store = open_store(f"embedded:{directory}")
+    try:
+        store.write(Batch(directory.name.encode(), samples))
+        document: Any = answer("rtt", {"since": "1h", "via": "stamp"}, store)
+    finally:
+        store.close()
+    return {(path["node"], path["peer"]): path for path in document["paths"]}
+
+
+def test_rtt_reports_the_losses_that_the_links_counted(fleet: MeshFleet, tmp_path: Path) -> None:
+    """After loss and blocks: the sums of what was lost there and back, path by path."""
+    fleet.wait_reported()
+    paths, counts = answered(fleet, tmp_path / "store"), fleet.counts()
+    assert paths.keys() == counts.keys()
+    for path, told in paths.items():
+        assert (told["lost_forward"], told["lost_backward"]) == (
+            counts[path]["lost_forward"],
+            counts[path]["lost_backward"],
+        )
+        assert told["lost_undetermined"] == 0
 
 
 def test_every_probe_bounds_the_true_difference_of_two_steady_clocks(fleet: MeshFleet) -> None:
