@@ -13,7 +13,7 @@ from lab.mesh.recording import Lie, record_disturbed, record_lies
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
 
 ROUNDS = 300
-SECONDS = 24.0
+SECONDS = 18.0
 
 
 def test_what_the_mesh_proves_holds_the_truth(network: Network, tmp_path: Path) -> None:
@@ -22,7 +22,7 @@ def test_what_the_mesh_proves_holds_the_truth(network: Network, tmp_path: Path) 
     Pairs with a direct line are known five times better than their own bounds of UTC would tell, and the
     node without NTP is bounded by its peers.
     """
-    plan = Disturbances(step_every_s=5.0, wander_every_s=2.0, never="n5", blocked="n4", blocked_after_s=3.0)
+    plan = Disturbances(step_every_s=4.0, wander_every_s=2.0, never="n5", blocked="n4", blocked_after_s=3.0)
     recording = record_disturbed(
         network, tmp_path / "mesh", seconds=SECONDS, interval_s=SECONDS / ROUNDS, plan=plan
     )
