@@ -343,13 +343,13 @@ def test_a_late_reply_is_taken_back_from_later_losses():
 
     async def scenario(host, release):
         async with host.probing():
-            await until(lambda: silent & {*outcomes(host.probes)})
+            await until(lambda: silent & all_outcomes(host.probes))
             await host.mesh.collect()
             told = host.counts()
             assert (told["lost_backward"], told["lost_forward"]) == (1, 0)
             release()
             known = len(host.probes)
-            await until(lambda: silent & {*outcomes(host.probes[known:])})
+            await until(lambda: silent & all_outcomes(host.probes[known:]))
             await host.mesh.finish(2.0)
             await host.mesh.collect()
 
