@@ -19,8 +19,8 @@ SECONDS = 18.0
 def test_what_the_mesh_proves_holds_the_truth(network: Network, tmp_path: Path) -> None:
     """Steps, drifts, asymmetric links with loss, one node without NTP: 300 rounds, and nothing misses.
 
-    A pair with a direct line, neither stepped lately, is known five times better than both nodes' own bounds of
-    UTC would tell, and the node without NTP is bounded by its peers. bench/mesh_lab.py has the long proof.
+    A pair with a direct line, neither stepped lately, is known five times better than both nodes' own
+    bounds of UTC would tell; the node without NTP is bounded by its peers. bench/mesh_lab.py takes longer.
     """
     plan = Disturbances(step_every_s=4.0, wander_every_s=2.0, never="n5", blocked="n4", blocked_after_s=3.0)
     recording = record_disturbed(
