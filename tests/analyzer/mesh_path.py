@@ -22,8 +22,8 @@ class MeshPath:
 
     ``b``'s steady clock reads ``apart_s`` more than ``a``'s and runs ``fast_ppm`` faster; its wall clock is
     ``wrong_s`` ahead, and so are its stamps. ``restarts`` are times at which b's reflector begins anew.
-    ``lossy`` is each direction's share of other losses. Loss and phase come from ``seed``. ``told_there``
-    and ``told_back`` are the losses of which the newest stored row of ``a`` speaks.
+    ``lossy`` is each direction's share of other losses, ``stalled`` that of probes during which ``a`` stalled.
+    Loss and phase come from ``seed``. ``told_there`` and ``told_back`` are the losses of which the newest stored row of ``a`` speaks.
     """
 
     seed: int = 1
@@ -38,6 +38,7 @@ class MeshPath:
     dscp: int = 0
     session: int = 77
     points_kept: float = 1.0
+    stalled: float = 0.0
     samples: list[Sample] = field(default_factory=list)
     lost_there: list[float] = field(default_factory=list)
     lost_back: list[float] = field(default_factory=list)
@@ -73,15 +74,22 @@ class MeshPath:
         return at_s * (1 + self.fast_ppm * 1e-6) + self.apart_s
 
     def _probe_rows(self, probes: list[tuple[float, float | None, float | None]]) -> None:
+        rng = Random(self.seed)
         for sent_s, _, back_s in probes:
+            stalled = rng.random() < self.stalled
             if back_s is None:
                 if sent_s + TIMEOUT_S < self.until_s:
-                    fields = {"outcome": 1, "steady_seconds": sent_s, "epoch": 1, **self._dscp}
+                    fields = {
+                        "outcome": 6 if stalled else 1,
+                        "steady_seconds": sent_s,
+                        "epoch": 1,
+                        **self._dscp,
+                    }
                     self._add("truechimer_rtt", sent_s, fields, "a", "b", via="stamp")
             elif back_s < self.until_s:
                 apart_s = self._steady_b(back_s) - back_s
                 fields = {
-                    "outcome": 0,
+                    "outcome": 6 if stalled else 0,
                     "rtt_seconds": RTT_S,
                     "lower_seconds": apart_s - RTT_S / 2 - 1e-6,
                     "upper_seconds": apart_s + RTT_S / 2 + 1e-6,

@@ -40,6 +40,15 @@ def test_while_the_way_there_is_blocked_the_answer_already_says_so(seed: int) ->
     assert found["lost_undetermined"] <= 12
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_losses_while_this_host_stalled_are_settled_like_the_others(seed: int) -> None:
+    """The sender counts them as losses: left aside, nothing would fit its count any more."""
+    there = told(MeshPath(seed, until_s=160, there=(60, 1e9), stalled=0.3))
+    back = told(MeshPath(seed, until_s=160, back=(60, 1e9), stalled=0.3))
+    assert there["lost_backward"] == back["lost_forward"] == 0
+    assert min(there["lost_forward"], back["lost_backward"]) >= 70
+
+
 def test_a_wrong_wall_clock_of_the_peer_changes_nothing() -> None:
     """The reports are placed in steady time: stamps that are a minute ahead or behind play no part."""
     plain = told(MeshPath(until_s=160, back=(60, 1e9)))
@@ -101,6 +110,7 @@ def _block() -> st.SearchStrategy[tuple[float, float]]:
     restarts=st.lists(st.floats(0, 100), max_size=2),
     lossy=st.tuples(st.sampled_from([0, 0.02, 0.3]), st.sampled_from([0, 0.02, 0.3])),
     points_kept=st.sampled_from([1.0, 0.8]),
+    stalled=st.sampled_from([0.0, 0.1, 0.7]),
 )
 def test_no_loss_is_ever_given_to_the_wrong_direction(
     seed: int,
@@ -110,6 +120,7 @@ def test_no_loss_is_ever_given_to_the_wrong_direction(
     restarts: list[float],
     lossy: tuple[float, float],
     points_kept: float,
+    stalled: float,
 ) -> None:
     """Whatever is blocked, lost, restarted or missing in the store: no more than was really lost so."""
     until_s = 160.0
@@ -122,6 +133,7 @@ def test_no_loss_is_ever_given_to_the_wrong_direction(
         restarts=tuple(sorted(until_s - before for before in restarts)),
         lossy=lossy,
         points_kept=points_kept,
+        stalled=stalled,
     )
     found = told(path)
     assert (found["lost_forward"] or 0) <= path.told_there

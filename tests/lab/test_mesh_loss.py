@@ -3,6 +3,7 @@
 ``TRUECHIMER_MESH_LOSS_S`` lengthens the lossy stretch; bench/mesh_loss.py has many trials of both.
 """
 
+import itertools
 import os
 import time
 from collections import Counter
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 from lab.harness import Constant, Network, Normal
+from lab.harness.clocks import wait_until
 from lab.harness.meshfleet import MeshFleet, lossy
 
 from truechimer_analyzer.answers import answer
@@ -92,6 +94,34 @@ def test_rtt_reports_the_losses_that_the_links_counted(fleet: MeshFleet, tmp_pat
             counts[path]["lost_backward"],
         )
         assert told["lost_undetermined"] == 0
+
+
+def test_rtt_tells_which_direction_is_blocked_while_it_is(fleet: MeshFleet, tmp_path: Path) -> None:
+    """One direction of 15 links: no path is told by the other direction than its own, 18 are by theirs.
+
+    Those are the paths of the 9 links that are probed both ways: their ends know of each other's probes.
+    """
+    own = {path: "lost_forward" if path in fleet.links else "lost_backward" for path in fleet.paths}
+    mutual = [(near, far) for near, far in fleet.paths if (far, near) in fleet.paths]
+    assert len(mutual) == 18
+    fleet.wait_reported()
+    before = answered(fleet, tmp_path / "before")
+    for link in fleet.links.values():
+        link.forward.set(partitioned=True)
+    rounds = itertools.count()
+
+    def settled() -> bool:
+        after = answered(fleet, tmp_path / f"round{next(rounds)}")
+        for path, count in own.items():
+            other = "lost_backward" if count == "lost_forward" else "lost_forward"
+            assert (path, after[path][other]) == (path, before[path][other])
+        return all(after[path][own[path]] > before[path][own[path]] for path in mutual)
+
+    try:
+        wait_until(settled, "the blocked direction of 18 paths", timeout_s=90.0, every_s=2.0)
+    finally:
+        for link in fleet.links.values():
+            link.forward.set(partitioned=False)
 
 
 def test_every_probe_bounds_the_true_difference_of_two_steady_clocks(fleet: MeshFleet) -> None:

@@ -54,6 +54,12 @@ class Probes:
     upper_s: NDArray[np.float64]
     peer_epoch: NDArray[np.float64]
 
+    def is_lost(self) -> NDArray[np.bool_]:
+        """Those without a reply: also where this host's own stall may be why none was seen."""
+        stalled = (self.outcome == ProbeOutcome.OWN_STALL) & np.isnan(self.rtt_s)
+        lost: NDArray[np.bool_] = (self.outcome == ProbeOutcome.LOST) | stalled
+        return lost
+
     def only(self, rows: NDArray[np.intp] | NDArray[np.bool_]) -> Probes:
         """Some of the rows."""
         return Probes(
@@ -91,18 +97,13 @@ def settle(level: Level, probes: Probes, reflections: Reflections, since_ns: int
     """Split the level's losses that were stamped from ``since_ns`` on."""
     mine = probes.only(probes.epoch == level.epoch)
     told = np.flatnonzero(
-        (mine.outcome == ProbeOutcome.REPLY)
-        & np.isfinite(mine.lower_s)
-        & np.isfinite(mine.upper_s)
-        & (mine.steady_s <= level.steady_s)
+        np.isfinite(mine.lower_s) & np.isfinite(mine.upper_s) & (mine.steady_s <= level.steady_s)
     )
     if not len(told):
         return Settled(0, 0, level.undetermined)
     reply = int(told[-1])
     lost = np.flatnonzero(
-        (mine.outcome == ProbeOutcome.LOST)
-        & (mine.steady_s > mine.steady_s[reply])
-        & (mine.steady_s <= level.steady_s)
+        mine.is_lost() & (mine.steady_s > mine.steady_s[reply]) & (mine.steady_s <= level.steady_s)
     )[: level.undetermined]
     if len(lost) < level.undetermined:
         # Samples are missing, or the row speaks of another reply: nothing may be concluded.
@@ -166,7 +167,7 @@ def _backward(
     # A probe may be on its way while the reply to an earlier one arrives.
     from_s = probes.steady_s[reply] - probes.rtt_s[reply]
     # Probes end in order but for the timeout: all before the newest lost one are in the rows.
-    known_s = float(probes.steady_s[probes.outcome == ProbeOutcome.LOST][-1])
+    known_s = float(probes.steady_s[probes.is_lost()][-1])
     sent = np.count_nonzero((probes.steady_s >= from_s) & (probes.steady_s <= min(end_s, known_s)))
     others = int(sent) - 1 - due
     if end_s > known_s:
