@@ -22,8 +22,9 @@ class MeshPath:
 
     ``b``'s steady clock reads ``apart_s`` more than ``a``'s and runs ``fast_ppm`` faster; its wall clock is
     ``wrong_s`` ahead, and so are its stamps. ``restarts`` are times at which b's reflector begins anew.
-    ``lossy`` is each direction's share of other losses, ``stalled`` that of probes during which ``a`` stalled.
-    Loss and phase come from ``seed``. ``told_there`` and ``told_back`` are the losses of which the newest stored row of ``a`` speaks.
+    ``lossy`` is each direction's share of other losses; during a share ``stalled`` of probes ``a`` stalled.
+    Loss and phase come from ``seed``. ``told_there`` and ``told_back`` are the losses of which the newest
+    stored row of ``a`` speaks.
     """
 
     seed: int = 1

@@ -108,7 +108,7 @@ class Fleet:
         made = self.rows()
         found = {
             name: _columns(name, [rows for rows in made if rows.measurement == name], now_s)
-            for name in ("truechimer_clock", "truechimer_bound", "truechimer_rtt", "truechimer_clock_event")
+            for name in ("truechimer_clock", "truechimer_bound", "truechimer_rtt")
         }
         heard: dict[tuple[str, ...], int] = {}
         for columns in found.values():
@@ -118,7 +118,6 @@ class Fleet:
             found["truechimer_clock"],
             found["truechimer_bound"],
             found["truechimer_rtt"],
-            found["truechimer_clock_event"],
             heard,
         )
 
@@ -130,7 +129,7 @@ class Fleet:
         """Everything that was ever sent."""
         rows: list[Rows] = []
         for host in self.hosts:
-            rows += [_clocks(host), *_events(host), *_bounds(host, self.random)]
+            rows += [_clocks(host), *_bounds(host, self.random)]
             rows += [self._probes(host, self.host(peer)) for peer in host.peers]
         return rows
 
@@ -303,13 +302,6 @@ def _clocks(host: Host) -> Rows:
             "read_width_seconds": np.full(len(t), host.read_width_s),
         },
     )
-
-
-def _events(host: Host) -> list[Rows]:
-    if host.away is None:
-        return []
-    t = np.array([host.away[1] + 0.01])
-    return [Rows("truechimer_clock_event", host, t, {"size_seconds": np.zeros(1)}, {"kind": "agent_start"})]
 
 
 def _bounds(host: Host, random: np.random.Generator) -> list[Rows]:

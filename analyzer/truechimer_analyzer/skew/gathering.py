@@ -12,7 +12,6 @@ from truechimer_analyzer.skew.proving import SILENT_S
 from truechimer_analyzer.skew.reading import (
     BOUND_FIELDS,
     CLOCK_FIELDS,
-    EVENT_FIELDS,
     EXCHANGE_FIELDS,
     READ_S,
     Evidence,
@@ -67,7 +66,6 @@ def gather(reader: Reader) -> Evidence:
         clocks=rows("truechimer_clock", CLOCK_FIELDS),
         bounds=rows("truechimer_bound", BOUND_FIELDS),
         exchanges=_selected(probes, np.flatnonzero(is_stamp(probes))),
-        events=rows("truechimer_clock_event", EVENT_FIELDS),
         heard_ns=heard_ns,
     )
     if not has_exchanges(evidence):

@@ -6,11 +6,8 @@ itself. **The instant is defined by UTC**: it is when UTC was ``at_s``. A node's
 peers. Where no node of a connected part has a bound of UTC, the instant is defined by S of one of them, its
 *root*, and ``at_s`` is only what that node's stamps make of it.
 
-So no arrival time and no stamp is trusted to place anything. The places are estimates to begin with, with a
-doubt of at least a quarter of a second; they are assumed when exchanges are aged to the instant, and for
-where to look W − S up. Then what the constraints prove is held against them (``proving``): a clock that is
-proven to lie where it was assumed to lie does lie there. (Were it not so by x, each constraint on the
-path that proves it would be false by less than a thousandth of the largest x, which cannot add up to it.)
+No arrival time and no stamp is trusted to place anything. ``place`` guesses, so that the sums that follow are
+of small numbers; ``placing`` proves where each node's S was, however good the guess.
 """
 
 from __future__ import annotations
@@ -33,8 +30,6 @@ if TYPE_CHECKING:
     from truechimer_analyzer.skew.walls import Watch
 
 LEAST_DOUBT_S = 0.25
-STRAINED = 3
-"""Each of up to two liars may have moved a place by the strain that his lie shows, and one may be its own."""
 MOST_DOUBT_S = 15.0
 """A node of which it is not known to this when the instant was is left out: it would delay all others."""
 BEHIND_S = 120.0
@@ -43,7 +38,7 @@ BEHIND_S = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """S of every node at an instant UTC = t lies within ``doubt_s`` of t − ``offset_s``, it is assumed.
+    """S of every node at an instant UTC = t lies within ``doubt_s`` of t − ``offset_s``.
 
     NaN: no place. ``root``: the node that defines the instant for this one; 0: UTC does.
     """
@@ -57,43 +52,31 @@ class Places:
         middle_s = at_s - self.offset_s[node]
         return float(middle_s - self.doubt_s[node]), float(middle_s + self.doubt_s[node])
 
-    def moved(self, node: Indexes, lower_s: Floats, upper_s: Floats) -> Places:
-        """Put nodes where S − (t − offset) is proven to lie."""
-        offset_s, doubt_s = self.offset_s.copy(), self.doubt_s.copy()
-        offset_s[node] -= (lower_s + upper_s) / 2
-        doubt_s[node] = np.maximum(LEAST_DOUBT_S, upper_s - lower_s)
-        return Places(offset_s, doubt_s, self.root)
-
 
 def place(cluster: Cluster, evidence: Evidence) -> Places:
     """Where every node's S stands, as well as can be guessed: the median of what is known of each.
 
     What is known: its own bound of UTC, and those of the peers that it exchanged packets with.
     """
-    own = _own(cluster)
+    own_s = _own_s(cluster)
     near = _neighbours(cluster)
-    placed = dict(own)
+    placed_s = dict(own_s)
     root = np.zeros(cluster.count, dtype=np.intp)
-    _spread(placed, near, root)
+    _spread(placed_s, near, root)
     for node in _roots(cluster, near):
-        if node not in placed:
+        if node not in placed_s:
             offset_s = _stamped(cluster, evidence, node)
             if math.isfinite(offset_s):
                 root[node] = node
-                placed[node] = (offset_s, 0.0)
-                _spread(placed, near, root)
-    # Once all have a place, nobody's own word outweighs that of his peers.
-    settled = {
-        node: _median([own[node], *_views(node, placed, near)]) if node in own else found
-        for node, found in placed.items()
-    }
+                placed_s[node] = offset_s
+                _spread(placed_s, near, root)
     about_s, doubt_s = np.full((2, cluster.count), np.nan)
-    strain_s = _strain_s(settled, own, near)
-    for node, (middle_s, half_s) in settled.items():
-        about_s[node] = middle_s
-        # A root's S defines the instant: it is where it is.
-        doubt_s[node] = LEAST_DOUBT_S / 1000 if root[node] == node else max(LEAST_DOUBT_S, 4 * half_s)
-        doubt_s[node] += 0.0 if root[node] == node else STRAINED * strain_s
+    for node, found_s in placed_s.items():
+        # Once all have a place, nobody's own word outweighs that of his peers.
+        about_s[node] = (
+            statistics.median([own_s[node], *_views_s(node, placed_s, near)]) if node in own_s else found_s
+        )
+        doubt_s[node] = LEAST_DOUBT_S
     about_s[UTC] = doubt_s[UTC] = 0.0
     return Places(about_s, doubt_s, root)
 
@@ -118,94 +101,51 @@ def latest(places: Places, watches: Mapping[int, Watch]) -> float:
     return math.floor(min(known) * 1e6) / 1e6 if known else math.nan
 
 
-def _own(cluster: Cluster) -> dict[int, tuple[float, float]]:
-    """(UTC − S, half its width) of nodes with bounds of their own; by S the last."""
+def _own_s(cluster: Cluster) -> dict[int, float]:
+    """UTC − S of nodes with bounds of their own; by S the last."""
     bounds = cluster.bounds
     last = np.flatnonzero(np.diff(bounds.node, append=-1))
     middle_s = (bounds.lower_s[last] + bounds.upper_s[last]) / 2
-    half_s = np.abs(bounds.upper_s[last] - bounds.lower_s[last]) / 2
-    return dict(
-        zip(bounds.node[last].tolist(), zip(middle_s.tolist(), half_s.tolist(), strict=True), strict=True)
-    )
+    return dict(zip(bounds.node[last].tolist(), middle_s.tolist(), strict=True))
 
 
-def _neighbours(cluster: Cluster) -> dict[int, list[tuple[int, float, float]]]:
-    """Per node: (peer, S_peer − S_node, half its width) by the last exchange of each probing the other."""
+def _neighbours(cluster: Cluster) -> dict[int, list[tuple[int, float]]]:
+    """Per node: (peer, S_peer − S_node) by the last exchange of each probing the other."""
     exchanges = cluster.exchanges
     order = np.lexsort((exchanges.steady_s, exchanges.head, exchanges.tail))
     key = exchanges.tail[order] * cluster.count + exchanges.head[order]
     last = order[np.diff(key, append=-1) != 0]
     middle_s = (exchanges.lower_s[last] + exchanges.upper_s[last]) / 2
-    half_s = np.abs(exchanges.upper_s[last] - exchanges.lower_s[last]) / 2
-    near: dict[int, list[tuple[int, float, float]]] = {}
-    for tail, head, apart_s, width_s in zip(
-        exchanges.tail[last].tolist(),
-        exchanges.head[last].tolist(),
-        middle_s.tolist(),
-        half_s.tolist(),
-        strict=True,
-    ):
-        near.setdefault(tail, []).append((head, apart_s, width_s))
-        near.setdefault(head, []).append((tail, -apart_s, width_s))
+    near: dict[int, list[tuple[int, float]]] = {}
+    ends = (exchanges.tail[last].tolist(), exchanges.head[last].tolist(), middle_s.tolist())
+    for tail, head, apart_s in zip(*ends, strict=True):
+        near.setdefault(tail, []).append((head, apart_s))
+        near.setdefault(head, []).append((tail, -apart_s))
     return near
 
 
-def _views(
-    node: int,
-    placed: Mapping[int, tuple[float, float]],
-    near: Mapping[int, Sequence[tuple[int, float, float]]],
-) -> list[tuple[float, float]]:
+def _views_s(
+    node: int, placed_s: Mapping[int, float], near: Mapping[int, Sequence[tuple[int, float]]]
+) -> list[float]:
     """UTC − S of a node as each of its placed peers would have it: theirs, plus S_peer − S_node."""
-    return [
-        (placed[peer][0] + apart_s, placed[peer][1] + half_s)
-        for peer, apart_s, half_s in near.get(node, ())
-        if peer in placed
-    ]
-
-
-def _strain_s(
-    settled: Mapping[int, tuple[float, float]],
-    own: Mapping[int, tuple[float, float]],
-    near: Mapping[int, Sequence[tuple[int, float, float]]],
-) -> float:
-    """By how much the places contradict what anybody says of them, at worst.
-
-    Somebody is wrong then; and whoever it is, the places that the honest have must fit together.
-    """
-    strains_s = [abs(settled[node][0] - middle_s) - half_s for node, (middle_s, half_s) in own.items()]
-    strains_s += [
-        abs(settled[peer][0] + apart_s - settled[node][0]) - half_s
-        for node in settled
-        for peer, apart_s, half_s in near.get(node, ())
-        if peer in settled
-    ]
-    return max([0.0, *strains_s])
-
-
-def _median(views: Sequence[tuple[float, float]]) -> tuple[float, float]:
-    return (
-        statistics.median(middle_s for middle_s, _ in views),
-        statistics.median(half_s for _, half_s in views),
-    )
+    return [placed_s[peer] + apart_s for peer, apart_s in near.get(node, ()) if peer in placed_s]
 
 
 def _spread(
-    placed: dict[int, tuple[float, float]],
-    near: Mapping[int, Sequence[tuple[int, float, float]]],
-    root: Indexes,
+    placed_s: dict[int, float], near: Mapping[int, Sequence[tuple[int, float]]], root: Indexes
 ) -> None:
     """From those that have a place to their peers, and on, ring by ring."""
-    ring = set(placed)
+    ring = set(placed_s)
     while ring:
-        reached = {peer for node in ring for peer, _, _ in near.get(node, ())} - placed.keys()
-        found = {node: _median(_views(node, placed, near)) for node in reached}
+        reached = {peer for node in ring for peer, _ in near.get(node, ())} - placed_s.keys()
+        found_s = {node: statistics.median(_views_s(node, placed_s, near)) for node in reached}
         for node in reached:
-            root[node] = next(root[peer] for peer, _, _ in near[node] if peer in placed)
-        placed.update(found)
+            root[node] = next(root[peer] for peer, _ in near[node] if peer in placed_s)
+        placed_s.update(found_s)
         ring = reached
 
 
-def _roots(cluster: Cluster, near: Mapping[int, Sequence[tuple[int, float, float]]]) -> list[int]:
+def _roots(cluster: Cluster, near: Mapping[int, Sequence[tuple[int, float]]]) -> list[int]:
     """Nodes in the order in which they are taken to define an instant: those that tell of W come first."""
     return sorted(
         range(1, cluster.count), key=lambda node: (not len(cluster.clocks[node]), -len(near.get(node, ())))

@@ -51,7 +51,7 @@ class Lack(StrEnum):
     NO_PLACE = "no_place"
     """When the instant was by its steady clock is not known well enough."""
     CONTRADICTED = "contradicted"
-    """It is wrong by far, or may be: it contradicts others."""
+    """It contradicts others, and is or may be the one that is wrong."""
     NOT_WATCHED = "not_watched"
     """Nobody watched its wall clock at the instant: agent or epoch began later, or a summary is lost."""
 
@@ -89,6 +89,15 @@ class Proof:
         return self.skew.robust if self.skew else None
 
 
+@dataclass(frozen=True, slots=True)
+class _View:
+    """What holds although a number of nodes are wrong, and what their wall clocks did by its places."""
+
+    settled: Settled
+    wall_lower_s: Floats
+    wall_upper_s: Floats
+
+
 def prove(cluster: Cluster, evidence: Evidence, as_of_ns: int, k: int, *, live: bool) -> Proof:
     """``live``: the answer is about now, so that silence is measured by arrival; else by the places.
 
@@ -96,82 +105,95 @@ def prove(cluster: Cluster, evidence: Evidence, as_of_ns: int, k: int, *, live: 
     """
     watches = {node: Watch.of(evidence.clocks, cluster.clocks[node]) for node in range(1, cluster.count)}
     guess = instant.place(cluster, evidence)
-    near_s = as_of_ns / NS
-    roughly = {tolerated: anywhere(cluster, guess, near_s, tolerated) for tolerated in {0, k}}
-    base = roughly[0] if roughly[0].agree else roughly[k]
-    lacks = _lacks(cluster, base, watches, _silent(cluster, base.places, watches, as_of_ns, live=live))
-    telling = {node: watches[node] for node, lack in lacks.items() if lack is None and base.placed[node]}
-    at_s = instant.latest(base.places, telling)
-    if math.isfinite(at_s):
-        # Once places are known better, so is until when the wall clocks are told.
-        closely = settle(cluster, base, at_s, 0 if base is roughly[0] else k)
-        if closely.agree:
-            telling = {node: watch for node, watch in telling.items() if closely.placed[node]}
-            at_s = max(at_s, instant.latest(closely.places, telling) - _SPARE_S)
-    about_s = at_s if math.isfinite(at_s) else near_s
-    settled = {
-        tolerated: settle(cluster, rough, about_s, tolerated) if rough.agree else rough
+    roughly = {tolerated: anywhere(cluster, guess, as_of_ns / NS, tolerated) for tolerated in {0, k}}
+    tolerated = 0 if roughly[0].agree else k
+    silent = _silent(cluster, roughly[tolerated].places, watches, as_of_ns, live=live)
+    lacks = _lacks(cluster, roughly[tolerated], watches, silent)
+    telling = {node: watches[node] for node, lack in lacks.items() if lack is None}
+    at_s = _instant_s(cluster, roughly[tolerated], telling, tolerated)
+    views = {
+        tolerated: _viewed(cluster, rough, watches, at_s, as_of_ns / NS, tolerated)
         for tolerated, rough in roughly.items()
     }
-    plain, robust = settled[0], settled[k]
-    # What contradicts itself wherever anybody is, is no matter of places.
+    plain, robust = views[0], views[k]
+    # What contradicts itself wherever the instant lies is no matter of places.
     accusing = roughly[k]
     liars = find_liars(accusing.constraints, k)
     if liars.consistent:
-        accusing = robust
+        accusing = robust.settled
         liars = find_liars(accusing.constraints, k)
-    if not plain.agree and liars.consistent:
+    if not plain.settled.agree and liars.consistent:
         plain = robust
-    base = plain if plain.agree else robust
-    walls = {id(each): _walls(cluster, each, watches, at_s) for each in (plain, robust)}
-    accused = {*liars.certain, *liars.one_of} if liars.sets else {*range(1, cluster.count)}
-    told = np.isfinite(walls[id(base)][0])
-    for node, lack in lacks.items():
-        if lack is None and not told[node]:
-            placed = base.placed[node]
-            missing = Lack.NOT_WATCHED if placed else Lack.NO_PLACE
-            lacks[node] = Lack.CONTRADICTED if not liars.consistent and node in accused else missing
+    base = plain if plain.settled.agree else robust
+    lacks |= _untold(base, liars, [node for node, lack in lacks.items() if lack is None])
     members = tuple(node for node, lack in lacks.items() if lack is None)
     return Proof(
         cluster,
         at_s,
-        base.places,
-        base.found,
-        *walls[id(base)],
+        base.settled.places,
+        base.settled.found,
+        base.wall_lower_s,
+        base.wall_upper_s,
         {node: lack for node, lack in lacks.items() if lack is not None},
         members,
-        _measured(plain, robust, walls, liars, k, members) if members else None,
+        _measured(plain, robust, liars, k, members) if members else None,
         liars,
         accusing.found,
-        guess if accusing is roughly[k] else robust.places,
+        guess if accusing is roughly[k] else accusing.places,
     )
 
 
-def _measured(
-    plain: Settled,
-    robust: Settled,
-    walls: Mapping[int, tuple[Floats, Floats]],
-    liars: Liars,
-    k: int,
-    members: Sequence[int],
-) -> Skew:
-    """Each bound with the constraints and the wall clocks of its own places."""
-    of_all = measure(plain.constraints, *walls[id(plain)], 0, members).all_true
-    if k == 0:
-        return Skew(of_all, of_all, liars)
-    return Skew(of_all, measure(robust.constraints, *walls[id(robust)], k, members).robust, liars)
+def _instant_s(cluster: Cluster, rough: Settled, telling: Mapping[int, Watch], tolerated: int) -> float:
+    """The instant that the answer is about (UTC, Unix s): once places are known better, somewhat later."""
+    telling = {node: watch for node, watch in telling.items() if rough.placed[node]}
+    at_s = instant.latest(rough.places, telling)
+    if not math.isfinite(at_s):
+        return at_s
+    closely = settle(cluster, rough, at_s, tolerated)
+    if not closely.agree:
+        return at_s
+    telling = {node: watch for node, watch in telling.items() if closely.placed[node]}
+    return max(at_s, instant.latest(closely.places, telling) - _SPARE_S)
 
 
-def _walls(
-    cluster: Cluster, settled: Settled, watches: Mapping[int, Watch], at_s: float
-) -> tuple[Floats, Floats]:
+def _viewed(
+    cluster: Cluster,
+    rough: Settled,
+    watches: Mapping[int, Watch],
+    at_s: float,
+    as_of_s: float,
+    tolerated: int,
+) -> _View:
     """Bounds of W − S − offset of every node at the instant; NaN: not placed, or not watched."""
+    about_s = at_s if math.isfinite(at_s) else as_of_s
+    settled = settle(cluster, rough, about_s, tolerated) if rough.agree else rough
     lower_s, upper_s = np.full((2, cluster.count), np.nan)
-    for node in np.flatnonzero(settled.placed)[1:].tolist() if math.isfinite(at_s) else ():
-        did = watches[node].during(*settled.places.span_s(node, at_s))
+    for node in np.flatnonzero(settled.placed).tolist() if math.isfinite(at_s) else ():
+        did = watches[node].during(*settled.places.span_s(node, at_s)) if node != UTC else None
         if did is not None:
             lower_s[node], upper_s[node] = np.asarray(did) - settled.places.offset_s[node]
-    return lower_s, upper_s
+    return _View(settled, lower_s, upper_s)
+
+
+def _untold(view: _View, liars: Liars, nodes: Sequence[int]) -> dict[int, Lack]:
+    """Why the view says nothing of some nodes' wall clocks."""
+    accused = {*liars.certain, *liars.one_of} if liars.sets else set(nodes)
+    lacks: dict[int, Lack] = {}
+    for node in nodes:
+        if not math.isfinite(view.wall_lower_s[node]):
+            lacks[node] = Lack.NOT_WATCHED if view.settled.placed[node] else Lack.NO_PLACE
+            if not liars.consistent and node in accused:
+                lacks[node] = Lack.CONTRADICTED
+    return lacks
+
+
+def _measured(plain: _View, robust: _View, liars: Liars, k: int, members: Sequence[int]) -> Skew:
+    """Each bound by the constraints and the wall clocks of its own places."""
+    of_all, of_most = (
+        measure(view.settled.constraints, view.wall_lower_s, view.wall_upper_s, tolerated, members)
+        for view, tolerated in ((plain, 0), (robust, k))
+    )
+    return Skew(of_all.all_true, of_most.robust, liars)
 
 
 def _silent(

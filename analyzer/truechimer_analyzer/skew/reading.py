@@ -51,7 +51,6 @@ EXCHANGE_FIELDS = (
     "steady_seconds",
     "epoch",
 )
-EVENT_FIELDS = ("steady_seconds", "epoch")
 READ_S = 240.0
 """So far back evidence is read. With 1 ppm between two oscillators an exchange is worth 0.1 ms less after
 100 s, with the 1000 ppm of two that nobody has measured after 0.1 s: what is older never is the tightest."""
@@ -72,7 +71,6 @@ class Evidence:
     clocks: Columns
     bounds: Columns
     exchanges: Columns
-    events: Columns
     heard_ns: Mapping[tuple[str, ...], int]
 
 
@@ -132,7 +130,7 @@ def clusters(evidence: Evidence) -> list[Cluster]:
     """Every cluster that the evidence names, in order."""
     by_cluster = {
         columns.measurement: _by_cluster(columns)
-        for columns in (evidence.clocks, evidence.bounds, evidence.exchanges, evidence.events)
+        for columns in (evidence.clocks, evidence.bounds, evidence.exchanges)
     }
     names = {key[0] for key in evidence.heard_ns}.union(*by_cluster.values())
     return [

@@ -12,7 +12,7 @@ from truechimer.samples import MEASUREMENTS
 from truechimer_analyzer.answers import answer
 from truechimer_analyzer.stores import Columns, NodeSeen, Store, open_store
 
-READ = ("truechimer_rtt", "truechimer_bound", "truechimer_clock", "truechimer_clock_event")
+READ = ("truechimer_rtt", "truechimer_bound", "truechimer_clock")
 ALWAYS = (0, 2**62)
 
 
