@@ -21,10 +21,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from lab.harness import Constant, Network, Normal
-from lab.harness.meshfleet import MeshFleet, lossy
+from lab.harness.lossymesh import LossyMesh, lossy
 
 
-def blocks(fleet: MeshFleet, rng: random.Random, number: int) -> int:
+def blocks(fleet: LossyMesh, rng: random.Random, number: int) -> int:
     """Block one direction of each link for 1 to 5 s; how many were told rightly."""
     before, dropped = fleet.counts(), fleet.dropped()
     chosen = [rng.choice((link.forward, link.backward)) for link in fleet.links.values()]
@@ -54,7 +54,7 @@ def main() -> int:
     with (
         tempfile.TemporaryDirectory() as folder,
         Network() as network,
-        MeshFleet(network, Path(folder), options.nodes, interval_s=1 / options.hz) as fleet,
+        LossyMesh(network, Path(folder), options.nodes, interval_s=1 / options.hz) as fleet,
     ):
         for link in fleet.links.values():
             link.forward.set(delay=Normal(0.012, 0.002))

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from truechimer import clock
+from truechimer.codes import BoundReason, BoundStatus, Leap
 from truechimer.readings import SystemClocks
-from truechimer.samples import BoundReason, BoundStatus, Leap
 from truechimer.segment import RUNTIME_VARIABLE, Published, SegmentWriter
 
 if TYPE_CHECKING:

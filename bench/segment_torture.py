@@ -18,9 +18,9 @@ import time
 from pathlib import Path
 
 from truechimer.clock import Clock
+from truechimer.codes import BoundReason, BoundStatus, Leap
 from truechimer.errors import TruechimerError
 from truechimer.readings import SystemClocks
-from truechimer.samples import BoundReason, BoundStatus, Leap
 from truechimer.segment import Published, SegmentReader, SegmentWriter
 
 ANCHOR_NS = 1_000_000_007

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dashboards.panels import Panel, Query, Row
-from truechimer.samples import BoundReason, BoundStatus, ServerVerdict
+from truechimer.codes import BoundReason, BoundStatus, ServerVerdict
 
 FLEET = Row(
     "Fleet: can the clocks be trusted?",

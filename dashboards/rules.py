@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Literal
 
-from truechimer.samples import BoundReason, BoundStatus, Leap, ServerVerdict
+from truechimer.codes import BoundReason, BoundStatus, Leap, ServerVerdict
 
 MAX_OFFSET_S = 0.05
 MAX_FREQUENCY_PPM = 100

@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-from truechimer.samples import (
-    COMMON_TAGS,
-    MEASUREMENTS,
-    Cause,
-    EventKind,
-    Field,
-    Measurement,
-    Via,
-)
+from truechimer.codes import Cause, EventKind, Via
+from truechimer.samples import COMMON_TAGS, MEASUREMENTS, Field, Measurement
 
 _INTRODUCTION = """\
 # Samples

@@ -18,7 +18,8 @@ from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, V
 from opentelemetry.sdk.resources import Resource
 from prometheus_client import CollectorRegistry, generate_latest
 
-from truechimer.samples import MEASUREMENTS, ProbeOutcome
+from truechimer.codes import ProbeOutcome
+from truechimer.samples import MEASUREMENTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from truechimer.samples import EventKind
+from truechimer.codes import EventKind
 
 if TYPE_CHECKING:
     from truechimer.readings import Reading, SteadyClock

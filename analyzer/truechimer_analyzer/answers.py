@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from truechimer.codes import EventKind, Flag
 from truechimer.config.model import LimitsConfig
 from truechimer.errors import NotEnough, UserError
-from truechimer.samples import EventKind, Flag
 from truechimer_analyzer import pauses, rtt, timeouts
 from truechimer_analyzer.clocks import assessing, history, nodeclock, past, stepcause, timedaemon
 from truechimer_analyzer.reading import Reader, nothing

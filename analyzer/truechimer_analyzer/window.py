@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from truechimer.codes import Via
 from truechimer.errors import UserError
-from truechimer.samples import Via
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

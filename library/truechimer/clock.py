@@ -18,6 +18,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from truechimer.codes import BoundStatus, Leap
 from truechimer.errors import NotEnough, NothingThere, TruechimerError
 from truechimer.interval import Aging, Interval
 from truechimer.readings import (
@@ -29,7 +30,6 @@ from truechimer.readings import (
     read_monotonic_ns,
     read_ns,
 )
-from truechimer.samples import BoundStatus, Leap
 from truechimer.segment import RUNTIME_VARIABLE, SIZE, BadSegment, SegmentReader, default_segment
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from truechimer.readings import NS
 if TYPE_CHECKING:
     from typing import Self
 
-    from truechimer.samples import BoundReason, BoundStatus
+    from truechimer.codes import BoundReason, BoundStatus
 
 _PPB = 1_000_000_000
 

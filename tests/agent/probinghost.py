@@ -2,8 +2,8 @@
 
 import asyncio
 
+from truechimer.codes import ProbeOutcome
 from truechimer.readings import SystemClocks
-from truechimer.samples import ProbeOutcome
 from truechimer_agent.hostclock import HostClock
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from truechimer.samples import NtpOutcome, ServerReason
+from truechimer.codes import NtpOutcome, ServerReason
 from truechimer_agent.bounds.estimator import Estimator
 from truechimer_agent.ntp import packet
 from truechimer_agent.ntp.exchange import Exchange, Failure

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from truechimer.samples import Cause
+from truechimer.codes import Cause
 from truechimer_agent.pauses.attribution import GapEvidence, attribute
 
 MS = 1_000_000

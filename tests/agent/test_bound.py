@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import pytest
 from agent.simulation import exchange
 
+from truechimer.codes import BoundReason, BoundStatus
 from truechimer.readings import Reading
-from truechimer.samples import BoundReason, BoundStatus
 from truechimer_agent.bounds.bound import Bound
 from truechimer_agent.bounds.estimator import Estimator
 from truechimer_agent.bounds.intervals import Drift, Interval

@@ -11,8 +11,8 @@ from agent.clockboundhost import clients_interval
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from truechimer.codes import BoundReason, BoundStatus
 from truechimer.readings import Reading, SteadyClock
-from truechimer.samples import BoundReason, BoundStatus
 from truechimer_agent.bounds.bound import Bound
 from truechimer_agent.bounds.intervals import Drift, Interval
 from truechimer_agent.clockbound.layout import (

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import pytest
 from agent.clockboundhost import daemon
 
+from truechimer.codes import BoundReason, BoundStatus
 from truechimer.config.model import ClockBoundConfig
 from truechimer.readings import Reading
-from truechimer.samples import BoundReason, BoundStatus
 from truechimer_agent.bounds.bound import Bound
 from truechimer_agent.bounds.intervals import Drift, Interval
 from truechimer_agent.clockbound.layout import V1, V2, Status

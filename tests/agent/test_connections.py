@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from truechimer.codes import ProbeOutcome
 from truechimer.config import parse_agent
 from truechimer.config.model import ConnectionsConfig, MeshConfig
 from truechimer.errors import ConfigError
-from truechimer.samples import MEASUREMENTS, ProbeOutcome, Sample
+from truechimer.samples import MEASUREMENTS, Sample
 from truechimer.samples import check as check_sample
 from truechimer_agent.collecting import Lacking
 from truechimer_agent.collectors.connections import INSTALL, Connections, names_of, observations

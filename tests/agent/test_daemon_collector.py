@@ -9,8 +9,8 @@ import psutil
 import pytest
 from agent.daemonwords import NTPSEC, NTPSEC_PEERS
 
+from truechimer.codes import Leap
 from truechimer.errors import DecodeError, NothingThere
-from truechimer.samples import Leap
 from truechimer_agent.collecting import CollectFailure, Lacking
 from truechimer_agent.collectors.daemon import LOOK_ROUNDS, Daemons
 from truechimer_agent.timedaemons import command

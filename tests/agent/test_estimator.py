@@ -5,7 +5,7 @@ import random
 import pytest
 from agent.simulation import S0, Server, Simulation, exchange
 
-from truechimer.samples import BoundReason, BoundStatus, NtpOutcome, ServerReason, ServerVerdict
+from truechimer.codes import BoundReason, BoundStatus, NtpOutcome, ServerReason, ServerVerdict
 from truechimer_agent.bounds.estimator import Action, Estimator
 from truechimer_agent.bounds.intervals import Drift, largest_minority
 from truechimer_agent.bounds.source import Source

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from truechimer.samples import NtpOutcome, ServerReason
+from truechimer.codes import NtpOutcome, ServerReason
 from truechimer_agent.ntp import packet
 from truechimer_agent.ntp.exchange import Exchange, Failure, Request, judge
 from truechimer_agent.packettimes.times import Times

@@ -8,8 +8,8 @@ import socket
 import pytest
 from agent.probinghost import ProbingHost, outcomes, until
 
+from truechimer.codes import ProbeOutcome
 from truechimer.config.model import ProbeConfig
-from truechimer.samples import ProbeOutcome
 from truechimer_agent.collecting import CollectFailure, Lacking
 from truechimer_agent.collectors.icmp import Icmp
 from truechimer_agent.pauses.stalllog import StallLog

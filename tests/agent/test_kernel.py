@@ -5,7 +5,8 @@ import errno
 
 import pytest
 
-from truechimer.samples import MEASUREMENTS, Leap
+from truechimer.codes import Leap
+from truechimer.samples import MEASUREMENTS
 from truechimer_agent.collecting import Lacking
 from truechimer_agent.collectors import kernel
 from truechimer_agent.collectors.kernel import STA_DEL, STA_INS, STA_NANO, STA_UNSYNC, Kernel, KernelClock

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from truechimer.samples import Leap
+from truechimer.codes import Leap
 from truechimer_agent.bounds.intervals import Interval
 from truechimer_agent.bounds.leap import (
     DAY_NS,

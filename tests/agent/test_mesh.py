@@ -10,8 +10,8 @@ from agent.meshhost import MeshHost, key_file, reflector
 from agent.probinghost import outcomes as all_outcomes
 from agent.probinghost import until
 
+from truechimer.codes import ProbeOutcome
 from truechimer.readings import SystemClocks
-from truechimer.samples import ProbeOutcome
 from truechimer_agent.collecting import CollectFailure, Lacking
 from truechimer_agent.mesh.members import node_id
 from truechimer_agent.stamp.key import Key, load_key

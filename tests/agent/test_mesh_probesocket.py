@@ -7,8 +7,8 @@ import struct
 
 import pytest
 
+from truechimer.codes import ProbeOutcome
 from truechimer.readings import SystemClocks
-from truechimer.samples import ProbeOutcome
 from truechimer_agent.mesh.probesocket import ProbeSocket
 from truechimer_agent.probes.targets import Address
 

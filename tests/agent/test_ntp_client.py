@@ -8,8 +8,8 @@ import threading
 
 import pytest
 
+from truechimer.codes import NtpOutcome, ServerReason
 from truechimer.readings import SystemClocks
-from truechimer.samples import NtpOutcome, ServerReason
 from truechimer_agent.hostclock import HostClock
 from truechimer_agent.ntp import packet
 from truechimer_agent.ntp.client import Address, _Conversation, exchange

@@ -5,9 +5,9 @@ import asyncio
 import pytest
 from agent.simulation import exchange as exchange_of
 
+from truechimer.codes import BoundReason
 from truechimer.config.model import NtpConfig
 from truechimer.readings import SystemClocks
-from truechimer.samples import BoundReason
 from truechimer_agent.bounds.estimator import Estimator
 from truechimer_agent.collectors import ntp
 from truechimer_agent.hostclock import HostClock

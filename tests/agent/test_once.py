@@ -7,8 +7,8 @@ import socket
 
 from agent.meshhost import reflector
 
+from truechimer.codes import ProbeOutcome
 from truechimer.config.model import AgentConfig, MeshConfig, NtpConfig, ProbeConfig
-from truechimer.samples import ProbeOutcome
 from truechimer_agent import once
 
 

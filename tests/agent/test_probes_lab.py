@@ -10,8 +10,8 @@ import pytest
 from agent.probinghost import ProbingHost, outcomes, until
 from lab.harness import Network
 
+from truechimer.codes import ProbeOutcome
 from truechimer.config.model import ProbeConfig
-from truechimer.samples import ProbeOutcome
 from truechimer_agent.collectors.icmp import Icmp
 from truechimer_agent.collectors.tcp import Tcp
 from truechimer_agent.pauses.stalllog import StallLog

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from truechimer.samples import ProbeOutcome
+from truechimer.codes import ProbeOutcome
 from truechimer_agent.pauses.stalllog import StallLog
 from truechimer_agent.probes.outcomes import Result, is_of_the_route, judge, of_errno, of_word
 

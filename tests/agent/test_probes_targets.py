@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from truechimer.samples import ProbeOutcome
+from truechimer.codes import ProbeOutcome
 from truechimer_agent.probes import targets
 from truechimer_agent.probes.targets import FAILURES_BEFORE_MOVING, Address, Target
 

@@ -9,8 +9,8 @@ import time
 import pytest
 from agent.probinghost import ProbingHost, outcomes, until
 
+from truechimer.codes import ProbeOutcome
 from truechimer.config.model import ProbeConfig
-from truechimer.samples import ProbeOutcome
 from truechimer_agent.collecting import CollectFailure
 from truechimer_agent.collectors import tcp
 from truechimer_agent.collectors.tcp import Tcp

@@ -18,8 +18,9 @@ from agent.daemonwords import (
 from hypothesis import given
 from hypothesis import strategies as st
 
+from truechimer.codes import Leap
 from truechimer.errors import DecodeError
-from truechimer.samples import MEASUREMENTS, Leap
+from truechimer.samples import MEASUREMENTS
 from truechimer_agent.timedaemons import chrony, ntpd, timesyncd
 from truechimer_agent.timedaemons.believed import Believed
 from truechimer_agent.timedaemons.modesix import Answer, Operation, request

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from truechimer.codes import EventKind
 from truechimer.readings import Reading, SteadyClock
-from truechimer.samples import EventKind
 from truechimer_agent.wallwatch import WallWatch
 
 TICK_NS = 250_000_000

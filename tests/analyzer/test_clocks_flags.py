@@ -8,8 +8,9 @@ import pytest
 from analyzer import synthetic as made
 from analyzer.synthetic import NS, T0, ArrayStore
 
+from truechimer.codes import BoundReason, BoundStatus
 from truechimer.config.model import LimitsConfig
-from truechimer.samples import BoundReason, BoundStatus, Sample
+from truechimer.samples import Sample
 from truechimer_analyzer.answers import answer
 from truechimer_analyzer.clocks.flagrules import RULES
 from truechimer_analyzer.window import iso

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from truechimer.samples import Judgement
+from truechimer.codes import Judgement
 from truechimer_analyzer.clocks.judgement import (
     NOTHING,
     Interval,

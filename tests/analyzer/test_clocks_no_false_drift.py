@@ -10,7 +10,8 @@ from agent.campaign.host import NS, Host, Month, SimulatedClocks, Steering, Stop
 from analyzer import synthetic as made
 from analyzer.synthetic import ArrayStore
 
-from truechimer.samples import BoundReason, BoundStatus, Leap, Sample
+from truechimer.codes import BoundReason, BoundStatus, Leap
+from truechimer.samples import Sample
 from truechimer_agent.collecting import Observation
 from truechimer_agent.collectors.wallclock import Wallclock
 from truechimer_agent.hostclock import HostClock

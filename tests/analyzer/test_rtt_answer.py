@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from truechimer.codes import ProbeOutcome
 from truechimer.errors import UserError
-from truechimer.samples import ProbeOutcome, Sample
+from truechimer.samples import Sample
 from truechimer_analyzer.answers import answer
 from truechimer_analyzer.rtt import curve, losses, percentiles
 

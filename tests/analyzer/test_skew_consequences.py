@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from truechimer.samples import Judgement
+from truechimer.codes import Judgement
 from truechimer_analyzer.skew.consequences import commit_wait_s, judge_max_offset, lww_gap_s
 from truechimer_analyzer.skew.constraints import Constraints
 from truechimer_analyzer.skew.epsilon import measure

@@ -9,8 +9,9 @@ from analyzer import synthetic as made
 from analyzer.synthetic import ArrayStore
 from scipy.stats import beta
 
+from truechimer.codes import ProbeOutcome
 from truechimer.errors import NotEnough, UserError
-from truechimer.samples import ProbeOutcome, Sample
+from truechimer.samples import Sample
 from truechimer_analyzer.answers import answer
 from truechimer_analyzer.timeouts import TimeoutsRefused
 

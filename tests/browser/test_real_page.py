@@ -15,8 +15,9 @@ from lab.harness.clocks import wall_ns
 from lab.harness.processes import Process
 from playwright.sync_api import Page, expect
 
+from truechimer.codes import BoundStatus, ProbeOutcome, ServerVerdict
 from truechimer.lineprotocol import encode_lines
-from truechimer.samples import BoundStatus, ProbeOutcome, Sample, ServerVerdict
+from truechimer.samples import Sample
 
 pytestmark = pytest.mark.browser
 

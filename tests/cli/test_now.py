@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from truechimer.codes import BoundReason, BoundStatus, Leap
 from truechimer.readings import SystemClocks
-from truechimer.samples import BoundReason, BoundStatus, Leap
 from truechimer.segment import Published, SegmentWriter
 from truechimer_cli.main import run
 from truechimer_cli.upping.folder import Folder

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from truechimer import clock
+from truechimer.codes import BoundReason, BoundStatus
 from truechimer.errors import UserError
 from truechimer.readings import NS, SystemClocks
-from truechimer.samples import BoundReason, BoundStatus
 from truechimer_cli.amounts import iso
 from truechimer_cli.commands.wait import unix_ns
 from truechimer_cli.main import run

@@ -11,8 +11,9 @@ from lab.campaign.tally import HIDDEN, MISSED, UNNOTICED, Tally
 from lab.harness import ShiftedClock
 
 from truechimer.clock import Interval
+from truechimer.codes import BoundReason, BoundStatus, NtpOutcome
 from truechimer.readings import Reading
-from truechimer.samples import BoundReason, BoundStatus, NtpOutcome, Sample
+from truechimer.samples import Sample
 
 pytestmark = pytest.mark.lab
 

@@ -9,7 +9,7 @@ from lab.harness import ChronyClient, ChronyServer, Network, ShiftedClock, truec
 from lab.harness.clocks import monotonic_s
 from lab.harness.fleet import ANALYZER_PORT, Fleet, agent_toml
 
-from truechimer.samples import Leap
+from truechimer.codes import Leap
 from truechimer_agent.timedaemons import chrony
 
 pytestmark = pytest.mark.lab

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 from lab.campaign.cell import ShiftedClocks
-from lab.campaign.store import SampleStore
 from lab.harness import Agent, LeapServer, Network, ShiftedClock, ntp_exchange, wait_until, wall_ns
 from lab.harness.fleet import agent_toml
+from lab.harness.sink import Sink
 
 from truechimer.clock import Clock, NoBound
-from truechimer.samples import Leap
+from truechimer.codes import Leap
 
 pytestmark = pytest.mark.lab
 
@@ -62,7 +62,7 @@ def test_the_agent_follows_a_leap_second(
         clock = shifted_clock(world.shift_ns)
         addresses = [server.address for server in servers]
         host = network.host("node")
-        store = stack.enter_context(SampleStore(host))
+        store = stack.enter_context(Sink(host))
         config = agent_toml(tmp_path, node="n1", servers=addresses, sinks=[store.url], interval_s=1.0)
         stack.enter_context(Agent(host, config, env=clock.env))
         clocks = ShiftedClocks(clock)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from lab.harness import Constant, Network, Normal
 from lab.harness.clocks import wait_until
-from lab.harness.meshfleet import MeshFleet, lossy
+from lab.harness.lossymesh import LossyMesh, lossy
 
 from truechimer_analyzer.answers import answer
 from truechimer_analyzer.stores import Batch, open_store
@@ -27,11 +27,11 @@ LEAST_PROBES = 2000
 
 
 @pytest.fixture(scope="module")
-def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MeshFleet]:
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LossyMesh]:
     """Six nodes that probe each other 20 times a second, over links that are slower there than back."""
     with (
         Network() as network,
-        MeshFleet(network, tmp_path_factory.mktemp("mesh"), 6, interval_s=0.05) as fleet,
+        LossyMesh(network, tmp_path_factory.mktemp("mesh"), 6, interval_s=0.05) as fleet,
     ):
         for link in fleet.links.values():
             link.forward.set(delay=Normal(0.012, 0.002))
@@ -40,7 +40,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MeshFleet]:
         yield fleet
 
 
-def test_each_directions_losses_are_the_links_own_count(fleet: MeshFleet) -> None:
+def test_each_directions_losses_are_the_links_own_count(fleet: LossyMesh) -> None:
     """5 % there and 1 % back, reordered and duplicated: exact on each of 30 ways, nothing unknown."""
     before = fleet.counts()
     assert lossy(fleet, LOSSY_S) == []
@@ -52,7 +52,7 @@ def test_each_directions_losses_are_the_links_own_count(fleet: MeshFleet) -> Non
     assert min(total["duplicated"], total["reordered"]) > 0
 
 
-def test_a_blocked_direction_is_told_from_the_other(fleet: MeshFleet) -> None:
+def test_a_blocked_direction_is_told_from_the_other(fleet: LossyMesh) -> None:
     """One direction of each of 15 links is blocked for a while, then the other one: 30 trials of 30."""
     before, dropped = fleet.counts(), fleet.dropped()
     for blocked in ("forward", "backward"):
@@ -70,7 +70,7 @@ def test_a_blocked_direction_is_told_from_the_other(fleet: MeshFleet) -> None:
     assert trials == 30
 
 
-def answered(fleet: MeshFleet, directory: Path) -> dict[tuple[str, str], dict[str, Any]]:
+def answered(fleet: LossyMesh, directory: Path) -> dict[tuple[str, str], dict[str, Any]]:
     """What `truechimer rtt` says of each path by all that was sent so far."""
     measurements = ("truechimer_rtt", "truechimer_path", "truechimer_reflection")
     samples = [one for name in measurements for one in fleet.sink.samples(name)]
@@ -83,7 +83,7 @@ def answered(fleet: MeshFleet, directory: Path) -> dict[tuple[str, str], dict[st
     return {(path["node"], path["peer"]): path for path in document["paths"]}
 
 
-def test_rtt_reports_the_losses_that_the_links_counted(fleet: MeshFleet, tmp_path: Path) -> None:
+def test_rtt_reports_the_losses_that_the_links_counted(fleet: LossyMesh, tmp_path: Path) -> None:
     """After loss and blocks: the sums of what was lost there and back, path by path."""
     fleet.wait_reported()
     paths, counts = answered(fleet, tmp_path / "store"), fleet.counts()
@@ -96,7 +96,7 @@ def test_rtt_reports_the_losses_that_the_links_counted(fleet: MeshFleet, tmp_pat
         assert told["lost_undetermined"] == 0
 
 
-def test_rtt_tells_which_direction_is_blocked_while_it_is(fleet: MeshFleet, tmp_path: Path) -> None:
+def test_rtt_tells_which_direction_is_blocked_while_it_is(fleet: LossyMesh, tmp_path: Path) -> None:
     """One direction of 15 links: no path is told by the other direction than its own, 18 are by theirs.
 
     Those are the paths of the 9 links that are probed both ways: their ends know of each other's probes.
@@ -124,7 +124,7 @@ def test_rtt_tells_which_direction_is_blocked_while_it_is(fleet: MeshFleet, tmp_
             link.forward.set(partitioned=False)
 
 
-def test_every_probe_bounds_the_true_difference_of_two_steady_clocks(fleet: MeshFleet) -> None:
+def test_every_probe_bounds_the_true_difference_of_two_steady_clocks(fleet: LossyMesh) -> None:
     """Over links that are slower there than back: no interval misses it, none is narrower than its trip."""
     anchors_ns = {name: fleet.anchor_ns(name) for name in fleet.hosts}
     probes = fleet.sink.samples("truechimer_rtt", lambda one: "lower_seconds" in one.fields)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from truechimer import clock
 from truechimer.clock import Clock, NoBound, interval_at
+from truechimer.codes import BoundReason, BoundStatus, Leap
 from truechimer.readings import NS, Reading, SystemClocks
-from truechimer.samples import BoundReason, BoundStatus, Leap
 from truechimer.segment import Published, SegmentWriter
 
 ANCHOR = 1_700_000_000 * NS

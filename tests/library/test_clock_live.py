@@ -14,9 +14,9 @@ from library.test_clock import BOUND
 
 from truechimer import clock
 from truechimer.clock import FOLLOW_NS, Clock, NoBound, StillAhead, interval_at
+from truechimer.codes import BoundReason, BoundStatus
 from truechimer.errors import UserError
 from truechimer.readings import BOOTTIME, NS, RAW, Reading, SystemClocks
-from truechimer.samples import BoundReason, BoundStatus
 from truechimer.segment import SIZE, SegmentWriter, layout
 
 OTHER_BOOT = "11111111-2222-3333-4444-555555555555"

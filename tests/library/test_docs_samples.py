@@ -4,7 +4,8 @@ from pathlib import Path
 
 from dashboards.samples_table import samples_markdown
 
-from truechimer.samples import MEASUREMENTS, EventKind
+from truechimer.codes import EventKind
+from truechimer.samples import MEASUREMENTS
 
 PAGE = Path(__file__).parents[2] / "docs/samples.md"
 

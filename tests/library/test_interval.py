@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from truechimer.codes import BoundReason, BoundStatus
 from truechimer.interval import Aging, Interval
-from truechimer.samples import BoundReason, BoundStatus
 
 NAMES = ("earliest_ns", "latest_ns", "status", "reason", "as_of_age_s", "epoch")
 VALUES = (

@@ -5,8 +5,9 @@ from enum import IntEnum
 
 import pytest
 
+from truechimer.codes import Flag, State
 from truechimer.errors import DecodeError
-from truechimer.samples import COMMON_TAGS, MEASUREMENTS, Flag, Sample, State, check
+from truechimer.samples import COMMON_TAGS, MEASUREMENTS, Sample, check
 
 TAGS = {"cluster": "c", "node": "n", "peer": "p", "via": "tcp"}
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from truechimer.codes import BoundReason, BoundStatus, Leap
 from truechimer.errors import DecodeError, NothingThere, TruechimerError, UserError
-from truechimer.samples import BoundReason, BoundStatus, Leap
 from truechimer.segment import (
     SIZE,
     ForeignSegment,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from truechimer.samples import BoundReason, BoundStatus, Leap, ServerVerdict
+from truechimer.codes import BoundReason, BoundStatus, Leap, ServerVerdict
 
 if TYPE_CHECKING:
     from truechimer_agent.bounds.intervals import Drift, Interval

@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from truechimer.samples import BoundReason, BoundStatus, Leap
+from truechimer.codes import BoundReason, BoundStatus, Leap
 from truechimer_agent.bounds.bound import Bound
 from truechimer_agent.bounds.doubt import Doubt, Outcome
 from truechimer_agent.bounds.frequency import Frequency

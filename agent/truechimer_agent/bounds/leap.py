@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from truechimer.samples import Leap
+from truechimer.codes import Leap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from truechimer.samples import BoundReason, BoundStatus
+from truechimer.codes import BoundReason, BoundStatus
 from truechimer_agent.bounds.intervals import Interval, agreed
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from truechimer.samples import NtpOutcome, ServerReason
+from truechimer.codes import NtpOutcome, ServerReason
 from truechimer_agent.bounds.intervals import Drift, Interval, agreed
 
 if TYPE_CHECKING:

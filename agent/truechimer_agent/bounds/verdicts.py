@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from truechimer.samples import ServerReason, ServerVerdict
+from truechimer.codes import ServerReason, ServerVerdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,7 +12,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from truechimer.samples import BoundStatus
+from truechimer.codes import BoundStatus
 from truechimer_agent.bounds.intervals import PPB
 from truechimer_agent.clockbound.layout import DRIFT_LIMIT_PPB, ErrorBound, Status
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from truechimer.samples import BoundStatus, ServerVerdict
+from truechimer.codes import BoundStatus, ServerVerdict
 from truechimer.segment import Published
 from truechimer_agent.collecting import Observation
 

@@ -6,8 +6,8 @@ import asyncio
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
+from truechimer.codes import ProbeOutcome, Via
 from truechimer.config.addresses import network
-from truechimer.samples import ProbeOutcome, Via
 from truechimer_agent.collecting import Lacking, Observation
 from truechimer_agent.connections.remotes import Remotes, Selection
 from truechimer_agent.mesh.members import MembersFile, parse_members

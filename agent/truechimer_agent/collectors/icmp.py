@@ -9,9 +9,9 @@ import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from truechimer.codes import ProbeOutcome, Via
 from truechimer.config.addresses import host_name
 from truechimer.errors import DecodeError
-from truechimer.samples import ProbeOutcome, Via
 from truechimer_agent.collecting import Lacking
 from truechimer_agent.probes import outcomes
 from truechimer_agent.probes.echo import NONCE_BYTES

@@ -8,7 +8,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from truechimer.samples import Leap
+from truechimer.codes import Leap
 from truechimer_agent.collecting import Lacking, Observation
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ import logging
 import math
 from typing import TYPE_CHECKING
 
+from truechimer.codes import EventKind, NtpOutcome, ServerReason, ServerVerdict
 from truechimer.readings import monotonic_s
-from truechimer.samples import EventKind, NtpOutcome, ServerReason, ServerVerdict
 from truechimer_agent.bounds.estimator import Action
 from truechimer_agent.bounds.source import NO_SERVICE
 from truechimer_agent.collecting import Observation

@@ -10,8 +10,8 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from truechimer.codes import ProbeOutcome, Via
 from truechimer.config.addresses import peer_address
-from truechimer.samples import ProbeOutcome, Via
 from truechimer_agent.probes import outcomes
 from truechimer_agent.probes.outcomes import LATE_NS, Result
 from truechimer_agent.probes.rounds import Rounds

@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from truechimer.codes import EventKind
 from truechimer.errors import DecodeError
-from truechimer.samples import EventKind
 from truechimer_agent.collecting import CollectFailure, Lacking, Observation
 from truechimer_agent.virtual import vmclock, vmgenid
 

@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from truechimer.samples import EventKind
+from truechimer.codes import EventKind
 from truechimer_agent.collecting import Observation
 from truechimer_agent.timerfd import ClockSetWatch
 from truechimer_agent.wallwatch import ClockEvent, WallWatch

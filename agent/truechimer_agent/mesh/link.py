@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
+from truechimer.codes import ProbeOutcome
 from truechimer.errors import DecodeError
-from truechimer.samples import ProbeOutcome
 from truechimer_agent.collecting import Observation
 from truechimer_agent.mesh.probesocket import ProbeSocket
 from truechimer_agent.packettimes.times import times_of

@@ -15,7 +15,7 @@ from truechimer_agent.packettimes.kernelstamps import (
 from truechimer_agent.probes.errorqueue import ask_for_errors, error_outcome
 
 if TYPE_CHECKING:
-    from truechimer.samples import ProbeOutcome
+    from truechimer.codes import ProbeOutcome
     from truechimer_agent.probes.targets import Address
 
 _DSCP_SHIFT = 2

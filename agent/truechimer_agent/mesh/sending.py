@@ -8,7 +8,7 @@ import socket
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from truechimer.samples import ProbeOutcome, Via
+from truechimer.codes import ProbeOutcome, Via
 from truechimer_agent.mesh.link import Link, Peer
 from truechimer_agent.mesh.members import node_id
 from truechimer_agent.probes import outcomes

@@ -9,7 +9,7 @@ import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from truechimer.samples import NtpOutcome, ServerReason
+from truechimer.codes import NtpOutcome, ServerReason
 from truechimer_agent.ntp import packet
 from truechimer_agent.ntp.exchange import Exchange, Failure, Request, judge
 from truechimer_agent.packettimes.kernelstamps import (

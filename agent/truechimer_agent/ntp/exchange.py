@@ -10,8 +10,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from truechimer.codes import NtpOutcome, ServerReason
 from truechimer.errors import DecodeError
-from truechimer.samples import NtpOutcome, ServerReason
 from truechimer_agent.ntp import packet
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from truechimer.samples import Cause
+from truechimer.codes import Cause
 
 EXPLAINED = 0.7
 LARGELY = 0.5

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 
-from truechimer.samples import ProbeOutcome
+from truechimer.codes import ProbeOutcome
 from truechimer_agent.probes import outcomes
 
 IP_RECVERR = 11

@@ -6,7 +6,7 @@ import errno
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from truechimer.samples import ProbeOutcome
+from truechimer.codes import ProbeOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

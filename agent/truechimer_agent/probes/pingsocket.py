@@ -7,8 +7,8 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from truechimer.codes import ProbeOutcome
 from truechimer.errors import DecodeError
-from truechimer.samples import ProbeOutcome
 from truechimer_agent.packettimes.kernelstamps import SO_TIMESTAMPNS, receive_stamp
 from truechimer_agent.probes import echo
 from truechimer_agent.probes.errorqueue import ask_for_errors, error_outcome

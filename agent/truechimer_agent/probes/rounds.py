@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from truechimer.samples import ProbeOutcome
+from truechimer.codes import ProbeOutcome
 from truechimer_agent.collecting import CollectFailure
 from truechimer_agent.probes.outcomes import LATE_NS, Result, is_of_the_route
 from truechimer_agent.probes.schedule import FIRST_WITHIN_S, first_due_s, grid_start_s, next_due_s, spread
@@ -15,7 +15,7 @@ from truechimer_agent.probes.targets import look_up
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from truechimer.samples import Via
+    from truechimer.codes import Via
     from truechimer_agent.collecting import Host
     from truechimer_agent.pauses.stalllog import StallLog
     from truechimer_agent.probes.targets import Address, Target

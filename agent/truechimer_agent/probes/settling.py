@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from truechimer.samples import ProbeOutcome, Via
+from truechimer.codes import ProbeOutcome, Via
 from truechimer_agent.collecting import Observation
 from truechimer_agent.probes.outcomes import judge
 

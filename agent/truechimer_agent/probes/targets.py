@@ -7,8 +7,8 @@ import socket
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from truechimer.codes import ProbeOutcome
 from truechimer.readings import monotonic_s
-from truechimer.samples import ProbeOutcome
 from truechimer_agent.resolving import lookup
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 from truechimer.errors import DecodeError
 
 if TYPE_CHECKING:
+    from truechimer.codes import Leap
     from truechimer.readings import Clocks
-    from truechimer.samples import Leap
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from truechimer.codes import Leap
 from truechimer.errors import DecodeError
-from truechimer.samples import Leap
 from truechimer_agent.timedaemons.believed import Believed, finite, whole
 from truechimer_agent.timedaemons.command import answer_of
 

@@ -12,8 +12,8 @@ import secrets
 import socket
 from typing import TYPE_CHECKING
 
+from truechimer.codes import Leap
 from truechimer.errors import DecodeError, NothingThere
-from truechimer.samples import Leap
 from truechimer_agent.timedaemons.believed import Believed, finite, whole
 from truechimer_agent.timedaemons.modesix import Answer, Operation, request
 

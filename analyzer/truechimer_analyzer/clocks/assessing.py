@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from truechimer.samples import (
+from truechimer.codes import (
     BoundReason,
     BoundStatus,
     EventKind,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from truechimer.samples import BoundReason, BoundStatus, Flag, Leap, ServerVerdict
+from truechimer.codes import BoundReason, BoundStatus, Flag, Leap, ServerVerdict
 from truechimer_analyzer.clocks.flags import OSCILLATOR_SPEC_PPM
 from truechimer_analyzer.clocks.latching import Condition, Latched, latch
 from truechimer_analyzer.clocks.nodeclock import Pending, Raised, named

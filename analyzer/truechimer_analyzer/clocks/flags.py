@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from truechimer.samples import EventKind, Flag, Judgement
+from truechimer.codes import EventKind, Flag, Judgement
 from truechimer_analyzer.clocks import judgement as sums
 from truechimer_analyzer.clocks.nodeclock import (
     EVENTS_SHOWN,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from truechimer.samples import BoundReason, BoundStatus, EventKind, Flag, Leap, ServerVerdict
+from truechimer.codes import BoundReason, BoundStatus, EventKind, Flag, Leap, ServerVerdict
 from truechimer_analyzer.clocks import camps, stepcause
 from truechimer_analyzer.clocks.flagrules import Case
 from truechimer_analyzer.clocks.flags import OSCILLATOR_SPEC_PPM

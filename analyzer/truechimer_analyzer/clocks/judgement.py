@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from truechimer.samples import Judgement
+from truechimer.codes import Judgement
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING, TypeVar
 
-from truechimer.samples import BoundReason, BoundStatus, Flag, Judgement, State
+from truechimer.codes import BoundReason, BoundStatus, Flag, Judgement, State
 from truechimer_analyzer.clocks.judgement import NOTHING, Interval
 from truechimer_analyzer.window import groups, iso, number
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from truechimer.samples import BoundReason, Flag, NtpOutcome
+from truechimer.codes import BoundReason, Flag, NtpOutcome
 from truechimer_analyzer.clocks.judgement import quiet_rates
 from truechimer_analyzer.clocks.nodeclock import NO_BOUND, Bound, Event, Key, named, per_node, status_flag
 from truechimer_analyzer.window import NS

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from truechimer.samples import Leap
+from truechimer.codes import Leap
 from truechimer_analyzer.window import NS, number
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from truechimer.samples import BoundStatus, Flag, Leap
+from truechimer.codes import BoundStatus, Flag, Leap
 from truechimer_analyzer.clocks.judgement import NOTHING, Interval
 from truechimer_analyzer.clocks.nodeclock import Raised, named, per_node, whole
 from truechimer_analyzer.window import NS, groups, iso, number

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from truechimer.samples import Via
+from truechimer.codes import Via
 from truechimer_analyzer.reading import nothing
 from truechimer_analyzer.rtt import losses
 from truechimer_analyzer.rtt.settling import Probes, Reflections, Settled, settle

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from truechimer.samples import ProbeOutcome, Via
+from truechimer.codes import ProbeOutcome, Via
 from truechimer_analyzer.rtt import losses
 from truechimer_analyzer.rtt.evidence import by_class, by_path
 from truechimer_analyzer.rtt.percentiles import curve, percentiles

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from truechimer.samples import ProbeOutcome
+from truechimer.codes import ProbeOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

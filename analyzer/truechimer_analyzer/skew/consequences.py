@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from truechimer.samples import Judgement
+from truechimer.codes import Judgement
 
 if TYPE_CHECKING:
     from truechimer_analyzer.skew.proven import Epsilon

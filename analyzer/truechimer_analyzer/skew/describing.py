@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from truechimer.samples import Judgement
+from truechimer.codes import Judgement
 from truechimer_analyzer.skew.ageing import Kind
 from truechimer_analyzer.skew.consequences import commit_wait_s, judge_max_offset, lww_gap_s
 from truechimer_analyzer.skew.epsilon import Reason

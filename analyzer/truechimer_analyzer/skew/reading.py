@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from truechimer.samples import BoundStatus, ProbeOutcome, Via
+from truechimer.codes import BoundStatus, ProbeOutcome, Via
 from truechimer_analyzer.window import groups
 
 if TYPE_CHECKING:

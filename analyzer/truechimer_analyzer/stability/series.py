@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from truechimer.samples import BoundStatus, EventKind
+from truechimer.codes import BoundStatus, EventKind
 from truechimer_analyzer.stability.stretches import SPACING_S, TOLERANCE_S, Break, Cut, Points
 
 if TYPE_CHECKING:

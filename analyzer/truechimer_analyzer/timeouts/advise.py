@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from truechimer.codes import Via
 from truechimer.errors import NotEnough
-from truechimer.samples import Via
 from truechimer_analyzer.timeouts.backtest import backtest
 from truechimer_analyzer.timeouts.binding import binding
 from truechimer_analyzer.timeouts.operations import Operations, operations

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from truechimer.samples import ProbeOutcome, Via
+from truechimer.codes import ProbeOutcome, Via
 from truechimer_analyzer.window import NS, encode
 
 if TYPE_CHECKING:

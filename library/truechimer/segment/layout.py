@@ -7,9 +7,9 @@ import uuid
 import zlib
 from dataclasses import astuple, dataclass
 
+from truechimer.codes import BoundReason, BoundStatus, Leap
 from truechimer.errors import DecodeError, TruechimerError
 from truechimer.readings import boot_id
-from truechimer.samples import BoundReason, BoundStatus, Leap
 
 MAGIC = b"TRUECHIM"
 VERSION = 1

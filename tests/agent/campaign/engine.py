@@ -15,7 +15,7 @@ from agent.campaign.scenario import ASSUMPTIONS_BROKEN, MAX_DRIFT_PPB, MS, WANDE
 from agent.campaign.tally import Tally
 
 from truechimer.clock import NoBound, interval_at
-from truechimer.samples import BoundReason, BoundStatus, EventKind, NtpOutcome, ServerReason
+from truechimer.codes import BoundReason, BoundStatus, EventKind, NtpOutcome, ServerReason
 from truechimer_agent.bounds.estimator import Action, Estimator
 from truechimer_agent.bounds.intervals import PPB
 from truechimer_agent.collectors.bound import Bounds

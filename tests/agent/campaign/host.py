@@ -12,8 +12,8 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from truechimer.codes import Leap
 from truechimer.readings import Reading
-from truechimer.samples import Leap
 
 if TYPE_CHECKING:
     import random

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from agent.campaign.host import DAY_NS, NS, Host, Month, Steering, Stop, Wave
 from agent.campaign.servers import Delay, LeapManners, Lie, SimulatedServer
 
-from truechimer.samples import Leap
+from truechimer.codes import Leap
 from truechimer_agent.bounds.intervals import largest_minority
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from agent.campaign.host import DAY_NS, NS
 
-from truechimer.samples import Leap
+from truechimer.codes import Leap
 from truechimer_agent.ntp import packet
 
 if TYPE_CHECKING:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from lab.campaign.judging import Judge, Stop
 from lab.campaign.scenario import Act, Event, Lie, Scenario, ServerPlan
-from lab.campaign.store import SampleStore
 from lab.campaign.tally import Tally
 from lab.harness import (
     Agent,
@@ -19,11 +18,12 @@ from lab.harness import (
     build_shiftclock,
     monotonic_s,
 )
+from lab.harness.sink import Sink
 
 from truechimer.clock import Clock, NoBound
+from truechimer.codes import Leap
 from truechimer.errors import DecodeError, TruechimerError
 from truechimer.readings import Reading, SystemClocks
-from truechimer.samples import Leap
 from truechimer.segment import SegmentReader
 from truechimer_agent.timedaemons.chrony import parse
 
@@ -109,7 +109,7 @@ class Cell:
         )
         self._shifted.drift(scenario.drift_ppm)
         addresses = [server.link.far_address for server in self._servers]
-        self._store = stack.enter_context(SampleStore(host))
+        self._store = stack.enter_context(Sink(host))
         self._beside = stack.enter_context(ChronyClient(host, addresses, env=self._shifted.env))
         config = folder / "cell.toml"
         config.write_text(
@@ -158,7 +158,7 @@ class Cell:
         self._agent.stop()
         if self._store.refused:
             self.tally.findings.append(f"the store refused {self._store.refused} lines")
-        self._judge.samples(self._store.samples, anchor_ns)
+        self._judge.samples(self._store.all_samples(), anchor_ns)
 
     def _look(self) -> None:
         try:

@@ -7,8 +7,9 @@ from lab.campaign.tally import HIDDEN, MISSED, UNNOTICED, Tally
 from lab.harness import ShiftedClock
 
 from truechimer.clock import Interval
+from truechimer.codes import NtpOutcome
 from truechimer.readings import Reading
-from truechimer.samples import NtpOutcome, Sample
+from truechimer.samples import Sample
 
 MAX_DRIFT = 500e-6
 FINDINGS_KEPT = 20

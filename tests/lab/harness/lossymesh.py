@@ -16,7 +16,7 @@ from lab.harness.fleet import agent_toml
 from lab.harness.programs import Agent
 from lab.harness.sink import Sink
 
-from truechimer.samples import ProbeOutcome, Via
+from truechimer.codes import ProbeOutcome, Via
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,7 +43,7 @@ class Way:
     direction: Direction
 
 
-class MeshFleet:
+class LossyMesh:
     """Every node probes every other in a mesh of ``count`` nodes, except where ``one_way`` says otherwise.
 
     One-way pairs (those with an even sum of their numbers) are probed by the lower-numbered node alone.
@@ -160,9 +160,10 @@ class MeshFleet:
         for agent in self.agents.values():
             agent.kill()
         self._stack.close()
+        assert self.sink.refused == 0
 
 
-def lossy(fleet: MeshFleet, seconds: float) -> list[str]:
+def lossy(fleet: LossyMesh, seconds: float) -> list[str]:
     """Lose 5 % there and 1 % back for a while, reordered and duplicated too; what was told wrongly."""
     before, dropped = fleet.counts(), fleet.dropped()
     for link in fleet.links.values():
