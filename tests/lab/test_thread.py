@@ -39,6 +39,11 @@ def test_a_falseticker_is_named_and_every_interval_contains_the_truth(
         wait_until(
             lambda: verdicts(clocks(fleet).get("servers", [])) == expected, "the verdicts in the store"
         )
+        wait_until(
+            lambda: clocks(fleet)["lower_s"] is not None,
+            "the bound, which is told up to a second after the replies that it rests on",
+            timeout_s=5,
+        )
         with CpuLoad(fleet.host, 2, tmp_path):
             for _ in range(ROUNDS):
                 once = truechimer(
