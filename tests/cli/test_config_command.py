@@ -8,12 +8,11 @@ from truechimer_cli.main import run
 
 def test_check_says_fine_and_warns_of_what_is_not_built(tmp_path, capsys):
     path = tmp_path / "any.toml"
-    path.write_text('node = "a"\n[[disk]]\npath = "/var"\n')
+    path.write_text('node = "a"\n[[sink]]\nkind = "otlp"\nurl = "http://127.0.0.1"\n')
     assert run(["config", "check", str(path)]) == 0
     told = capsys.readouterr()
     assert "fine (agent.toml)" in told.out
-    assert "[disk] is not built yet" in told.err
-    assert "[[sink]]" in told.err
+    assert '[[sink]] kind = "otlp" is not built yet' in told.err
 
 
 def test_check_recognizes_the_analyzers_file(tmp_path, capsys):

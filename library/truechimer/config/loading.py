@@ -18,7 +18,7 @@ T = TypeVar("T")
 Kind = Literal["agent", "analyzer"]
 
 ROOTS: dict[Kind, type[Any]] = {"agent": AgentConfig, "analyzer": AnalyzerConfig}
-_UNBUILT_SECTIONS = ("disk", "process", "alerts")
+_UNBUILT_SECTIONS = ("alerts",)
 _LARGEST_FILE = 1 << 20
 
 

@@ -69,10 +69,14 @@ class ConnectionsConfig:
 
 @dataclass(frozen=True, slots=True)
 class PausesConfig:
-    """``[pauses]``: the stall meter."""
+    """``[pauses]``: the stall meter.
+
+    ``helpers``: programs on this host may tell their own pauses at RUNTIME_DIR/pauses.sock.
+    """
 
     interval_ms: float = 10.0
     threshold_ms: float = 5.0
+    helpers: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +99,11 @@ class DiskConfig:
 
 @dataclass(frozen=True, slots=True)
 class ProcessConfig:
-    """``[[process]]``: a process to watch; one of unit, pid_file, command, cgroup."""
+    """``[[process]]``: a process to watch; one of unit, pid_file, command, cgroup.
+
+    ``runtime`` jvm reads HotSpot's performance data, go reads the memory of the process. ``scan``: a JVM
+    without a performance data file may be looked for in the memory of the process.
+    """
 
     name: str
     unit: str | None = None
@@ -103,6 +111,20 @@ class ProcessConfig:
     command: str | None = None
     cgroup: str | None = None
     runtime: Literal["jvm", "go", "process"] = "process"
+    scan: bool = False
+    interval_ms: float = 100.0
+
+
+@dataclass(frozen=True, slots=True)
+class ScrapeConfig:
+    """``[[scrape]]``: a program's own /metrics, for the pauses of its runtime (Go, JVM, Node)."""
+
+    name: str
+    url: str
+    interval_s: float = 10.0
+    timeout_s: float = 5.0
+    token_file: Path | None = None
+    ca_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +186,7 @@ class AgentConfig:
     daemon: DaemonConfig = field(default_factory=DaemonConfig)
     disk: tuple[DiskConfig, ...] = ()
     process: tuple[ProcessConfig, ...] = ()
+    scrape: tuple[ScrapeConfig, ...] = ()
     sink: tuple[SinkConfig, ...] = ()
     spool: SpoolConfig = field(default_factory=SpoolConfig)
     clockbound: ClockBoundConfig | None = None

@@ -149,6 +149,11 @@ RULES: Mapping[tuple[type[Any], str], Rule] = {
     (model.DiskConfig, "interval_s"): _interval,
     (model.ProcessConfig, "name"): _label,
     (model.ProcessConfig, "command"): _expression,
+    (model.ProcessConfig, "interval_ms"): _between(1, 60_000),
+    (model.ScrapeConfig, "name"): _label,
+    (model.ScrapeConfig, "url"): _url,
+    (model.ScrapeConfig, "interval_s"): _between(0.1, 3600),
+    (model.ScrapeConfig, "timeout_s"): _interval,
     (model.SinkConfig, "url"): _url,
     (model.SinkConfig, "org"): _label,
     (model.SinkConfig, "bucket"): _label,
@@ -205,7 +210,9 @@ def whole_complaints(section: object) -> Iterator[tuple[str, str]]:
                 yield "tls_certificate", "and tls_key go together"
         case model.AgentConfig():
             yield from _twice("probe", [probe.name or probe.target for probe in section.probe])
-            yield from _twice("process", [process.name for process in section.process])
+            watched = [process.name for process in section.process]
+            yield from _twice("process", watched)
+            yield from _twice("scrape", [*set(watched), *(scrape.name for scrape in section.scrape)])
             yield from _twice("disk", [str(disk.path) for disk in section.disk])
             yield from _twice("sink", [f"{sink.kind} {sink.url} {sink.bucket}" for sink in section.sink])
             if not isinstance(section.state_dir, Path) or section.state_dir == section.runtime_dir:
