@@ -137,9 +137,7 @@ def test_chronyds_command_socket_is_a_path_or_a_host():
 
 def test_unbuilt_sections_warn_and_built_ones_do_not():
     said = " ".join(parse_agent(AGENT).warnings)
-    assert all(f"[{name}]" in said for name in ("disk", "process"))
-    assert "ntp" not in said
-    assert "mesh" not in said
+    assert all(f"[{name}]" not in said for name in ("ntp", "mesh", "disk", "process"))
     assert parse_agent("").warnings == ()
     assert "[alerts]" in " ".join(parse_analyzer(ANALYZER).warnings)
     assert "otlp" in " ".join(parse_agent('[[sink]]\nkind = "otlp"\nurl = "http://h"').warnings)
