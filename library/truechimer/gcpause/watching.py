@@ -1,0 +1,217 @@
+"""``watch()``: the agent is told of every collection of this CPython process.
+
+Everything here happens inside collections: at any bytecode of the program, in any of its threads. So
+there are no locks in the callback, no thread, nothing that waits; a record that finds no room is added
+to a sum that is told later. CPython itself reports what a callback raises and goes on.
+
+While a callback runs, CPython's own mark "a collection is running" is set, and any callback in Python may
+yield to other threads. A process forked at that moment would inherit the mark and never collect again
+(all versions to 3.13 at least): so ``os.fork`` waits until the collection is over.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import os
+import sys
+import threading
+from time import sleep
+from typing import TYPE_CHECKING
+
+from truechimer.gcpause.telling import Telling, default_socket
+from truechimer.gcpause.wire import Pause, Sum, encode, plain_name
+from truechimer.readings import read_monotonic_ns
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+THRESHOLD_S = 0.001
+SUMS_EVERY_NS = 1_000_000_000
+_LONGEST_WAIT_S = 1.0
+_NAP_S = 0.0002
+_FEW_OBJECTS = 10_000
+"""So many young objects are looked through in well under a millisecond."""
+_get_ident = threading.get_ident
+
+
+class _Summing:
+    """Pauses that are not told singly."""
+
+    __slots__ = ("count", "max_ns", "start_mono_ns", "total_ns")
+
+    def __init__(self) -> None:
+        self.void()
+
+    def void(self) -> None:
+        self.start_mono_ns = self.count = self.total_ns = self.max_ns = 0
+
+    def add(self, start_mono_ns: int, duration_ns: int) -> None:
+        if not self.count:
+            self.start_mono_ns = start_mono_ns
+        self.count += 1
+        self.total_ns += duration_ns
+        self.max_ns = max(self.max_ns, duration_ns)
+
+    def line(self) -> bytes:
+        return encode(Sum(self.start_mono_ns, self.count, self.total_ns, self.max_ns))
+
+
+class Watcher:
+    """A ``gc.callbacks`` entry that times each collection and tells of it.
+
+    ``clock`` reads CLOCK_MONOTONIC in ns.
+    """
+
+    def __init__(self, telling: Telling, threshold_ns: int, clock: Callable[[], int]) -> None:
+        self._telling = telling
+        self._threshold_ns = threshold_ns
+        self._clock = clock
+        self._began_ns = 0
+        self._short = _Summing()
+        self._untold = _Summing()
+        self._due_ns = 0
+        self.collections = 0
+        """Seen so far."""
+        self.collecting_in = 0
+        """The thread that collects now; 0: none."""
+        self._connect(clock())
+
+    def __call__(self, phase: str, info: Mapping[str, int]) -> None:  # noqa: ARG002 - gc's signature
+        """Called by the interpreter before and after each collection."""
+        if phase == "start":
+            self.collecting_in = _get_ident()
+            self._began_ns = self._clock()
+            return
+        now_ns = self._clock()
+        began_ns, self._began_ns = self._began_ns, 0
+        self.collections += 1
+        try:
+            if began_ns:
+                duration_ns = now_ns - began_ns
+                if duration_ns < self._threshold_ns:
+                    self._short.add(began_ns, duration_ns)
+                    if now_ns >= self._due_ns:
+                        self._tell(began_ns, None, now_ns)
+                else:
+                    self._tell(began_ns, duration_ns, now_ns)
+        finally:
+            self.collecting_in = 0
+
+    def flush(self) -> None:
+        """Tell the sums now."""
+        if self._telling.is_connected():
+            self._tell_sums(self._clock())
+
+    def end(self) -> None:
+        """Tell the last sums and let go of the connection."""
+        self.flush()
+        self._telling.close()
+
+    def forked(self) -> None:
+        """In a child: what was not told yet is the parent's to tell."""
+        self.collecting_in = 0
+        self._began_ns = 0
+        self._telling.forget()
+        self._connect(self._clock())
+
+    def _connect(self, now_ns: int) -> None:
+        """What was not told before a connection was made is not told: nobody counted that time."""
+        self._telling.connect(now_ns)
+        self._short.void()
+        self._untold.void()
+        self._due_ns = now_ns + SUMS_EVERY_NS
+
+    def _tell(self, began_ns: int, long_ns: int | None, now_ns: int) -> None:
+        if not self._telling.is_connected():
+            self._connect(now_ns)
+            return
+        # In order: what found no room goes before what comes after it, in one sum.
+        if long_ns is not None and (
+            self._untold.count or not self._telling.send(encode(Pause(began_ns, long_ns)))
+        ):
+            self._untold.add(began_ns, long_ns)
+        if now_ns >= self._due_ns:
+            self._tell_sums(now_ns)
+
+    def _tell_sums(self, now_ns: int) -> None:
+        self._due_ns = now_ns + SUMS_EVERY_NS
+        for summing in (self._untold, self._short):
+            if summing.count and self._telling.send(summing.line()):
+                summing.void()
+
+
+_watcher: Watcher | None = None
+_changing = threading.RLock()
+_has_hooks = False
+
+
+def watch(
+    name: str | None = None, socket: str | os.PathLike[str] | None = None, threshold_s: float = THRESHOLD_S
+) -> None:
+    """From now on the agent is told of each collection of ``threshold_s`` or longer, and of the others' sum.
+
+    ``name`` is the source under which the pauses are shown (default: the program's own name); ``socket``
+    the agent's (default: ``$TRUECHIMER_RUNTIME_DIR/pauses.sock``, else ``/run/truechimer/pauses.sock``).
+    An agent that is not there, or goes and comes back, is no error: what happens meanwhile is not told.
+    Called again, the new names count.
+    """
+    global _watcher, _has_hooks  # noqa: PLW0603 - one per process, as gc.callbacks is
+    with _changing:
+        unwatch()
+        path = default_socket() if socket is None else os.fspath(socket)
+        telling = Telling(path, "cpython", plain_name(name if name is not None else _own_name()))
+        _watcher = Watcher(telling, round(threshold_s * 1e9), read_monotonic_ns)
+        gc.callbacks.append(_watcher)
+        if not _has_hooks:
+            _has_hooks = True
+            os.register_at_fork(before=_before_fork, after_in_child=_after_fork)
+            atexit.register(unwatch)
+
+
+def unwatch() -> None:
+    """Tell no more; nothing happens when nothing is watched."""
+    global _watcher
+    with _changing:
+        watcher, _watcher = _watcher, None
+        if watcher is None:
+            return
+        if watcher in gc.callbacks:
+            gc.callbacks.remove(watcher)
+        _wait(lambda: watcher.collecting_in in (0, _get_ident()))
+        watcher.end()
+
+
+def _own_name() -> str:
+    return os.path.basename(sys.argv[0] if sys.argv else "") or "python"  # noqa: PTH119 - light
+
+
+def _wait(until: Callable[[], bool]) -> None:
+    naps = round(_LONGEST_WAIT_S / _NAP_S)
+    while not until() and naps:
+        sleep(_NAP_S)
+        naps -= 1
+
+
+def _before_fork() -> None:
+    watcher = _watcher
+    if watcher is not None:
+        _wait(lambda: not _is_collecting_elsewhere(watcher))
+
+
+def _is_collecting_elsewhere(watcher: Watcher) -> bool:
+    if watcher.collecting_in:
+        return watcher.collecting_in != _get_ident()
+    if gc.get_count()[0] > _FEW_OBJECTS or watcher not in gc.callbacks:
+        return False
+    # The mark may be set and the callback not have begun: then this collects nothing and calls nobody.
+    seen = watcher.collections
+    gc.collect(0)
+    return watcher.collections == seen
+
+
+def _after_fork() -> None:
+    global _changing  # noqa: PLW0603 - the parent's lock may be held for ever
+    _changing = threading.RLock()
+    if _watcher is not None:
+        _watcher.forked()
