@@ -11,6 +11,7 @@ from truechimer_agent.collectors.bound import Bounds
 from truechimer_agent.collectors.clockbound import ClockBound
 from truechimer_agent.collectors.connections import Connections, names_of
 from truechimer_agent.collectors.daemon import Daemons, daemons_of
+from truechimer_agent.collectors.helpers import Helpers
 from truechimer_agent.collectors.icmp import Icmp
 from truechimer_agent.collectors.kernel import Kernel
 from truechimer_agent.collectors.mesh import Mesh
@@ -78,6 +79,7 @@ COLLECTORS: Mapping[str, Callable[[Parts], Collector]] = {
         Bounds(parts.clock, parts.emit, parts.estimator, None).say,
     ),
     "stalls": lambda parts: Stalls(parts, parts.config.pauses, parts.stall_log),
+    "helpers": lambda parts: Helpers(parts, parts.config.pauses, parts.config.runtime_dir),
     "pressure": Pressure,
     "tcp": lambda parts: Tcp(parts, parts.config.probe, parts.stall_log),
     "icmp": lambda parts: Icmp(parts, parts.config.probe, parts.stall_log),
@@ -120,6 +122,8 @@ def collectors_of(parts: Parts) -> dict[str, Collector]:
         idle.add("ntp")
     if not is_told():
         idle.add("vmrestore")
+    if not parts.config.pauses.helpers:
+        idle.add("helpers")
     if parts.config.clockbound is None:
         idle.add("clockbound")
     if parts.config.connections is None:

@@ -12,6 +12,7 @@ from truechimer.readings import SystemClocks
 from truechimer_agent.assembly import collectors_of, parts_of
 from truechimer_agent.collectors.bound import Bounds
 from truechimer_agent.collectors.clockbound import ClockBound
+from truechimer_agent.collectors.helpers import Helpers
 from truechimer_agent.collectors.icmp import Icmp
 from truechimer_agent.collectors.mesh import Mesh
 from truechimer_agent.collectors.ntp import Ntp
@@ -68,7 +69,7 @@ async def _once(name: str, collector: Collector, gathering: Gathering) -> None:
         if isinstance(collector, Ntp):
             await collector.ask_once()
             return
-        if isinstance(collector, (Bounds, ClockBound, Reflections)):
+        if isinstance(collector, (Bounds, ClockBound, Helpers, Reflections)):
             return  # the bound speaks last, when the others are done; nothing is published or served
         try:
             await collector.open()

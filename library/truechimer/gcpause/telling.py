@@ -106,6 +106,6 @@ class Telling:
 
 
 def _pass_on(error: OSError) -> None:
-    """A signal handler may raise an OSError of its own (TimeoutError): that one has no errno."""
-    if error.errno is None:
+    """A signal handler may raise TimeoutError: that one has no errno, and is the program's."""
+    if isinstance(error, TimeoutError) and error.errno is None:
         raise error

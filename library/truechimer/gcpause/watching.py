@@ -75,6 +75,8 @@ class Watcher:
         """Seen so far."""
         self.collecting_in = 0
         """The thread that collects now; 0: none."""
+        self.is_over = False
+        """To end with the collection that is running."""
         self._connect(clock())
 
     def __call__(self, phase: str, info: Mapping[str, int]) -> None:  # noqa: ARG002 - gc's signature
@@ -95,6 +97,9 @@ class Watcher:
                         self._tell(began_ns, None, now_ns)
                 else:
                     self._tell(began_ns, duration_ns, now_ns)
+            if self.is_over:
+                gc.callbacks.remove(self)
+                self.end()
         finally:
             self.collecting_in = 0
 
@@ -143,6 +148,8 @@ class Watcher:
 
 _watcher: Watcher | None = None
 _changing = threading.RLock()
+_forks = 0
+_is_automatic = False
 _has_hooks = False
 
 
@@ -157,29 +164,39 @@ def watch(
     Called again, the new names count.
     """
     global _watcher, _has_hooks  # noqa: PLW0603 - one per process, as gc.callbacks is
+    path = default_socket() if socket is None else os.fspath(socket)
+    telling = Telling(path, "cpython", plain_name(name if name is not None else _own_name()))
+    watcher = Watcher(telling, round(threshold_s * 1e9), read_monotonic_ns)
     with _changing:
-        unwatch()
-        path = default_socket() if socket is None else os.fspath(socket)
-        telling = Telling(path, "cpython", plain_name(name if name is not None else _own_name()))
-        _watcher = Watcher(telling, round(threshold_s * 1e9), read_monotonic_ns)
-        gc.callbacks.append(_watcher)
+        before, _watcher = _watcher, watcher
+        gc.callbacks.append(watcher)
         if not _has_hooks:
             _has_hooks = True
-            os.register_at_fork(before=_before_fork, after_in_child=_after_fork)
+            os.register_at_fork(
+                before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child
+            )
             atexit.register(unwatch)
+    _end(before)
 
 
 def unwatch() -> None:
     """Tell no more; nothing happens when nothing is watched."""
     global _watcher
     with _changing:
-        watcher, _watcher = _watcher, None
-        if watcher is None:
-            return
+        before, _watcher = _watcher, None
+    _end(before)
+
+
+def _end(watcher: Watcher | None) -> None:
+    """Nobody is waited for: that thread may be waiting for this one."""
+    if watcher is None:
+        return
+    if watcher.collecting_in in (0, _get_ident()):
         if watcher in gc.callbacks:
             gc.callbacks.remove(watcher)
-        _wait(lambda: watcher.collecting_in in (0, _get_ident()))
         watcher.end()
+    else:
+        watcher.is_over = True  # the thread that collects now ends it
 
 
 def _own_name() -> str:
@@ -194,9 +211,23 @@ def _wait(until: Callable[[], bool]) -> None:
 
 
 def _before_fork() -> None:
+    global _forks, _is_automatic  # noqa: PLW0603 - as there is one collector
     watcher = _watcher
+    with _changing:
+        _forks += 1
+        if _forks == 1:
+            _is_automatic = gc.isenabled()
+            gc.disable()  # else another collection begins between the look and the fork
     if watcher is not None:
         _wait(lambda: not _is_collecting_elsewhere(watcher))
+
+
+def _after_fork() -> None:
+    global _forks  # noqa: PLW0603 - as there is one collector
+    with _changing:
+        _forks -= 1
+        if not _forks and _is_automatic:
+            gc.enable()
 
 
 def _is_collecting_elsewhere(watcher: Watcher) -> bool:
@@ -210,8 +241,11 @@ def _is_collecting_elsewhere(watcher: Watcher) -> bool:
     return watcher.collections == seen
 
 
-def _after_fork() -> None:
-    global _changing  # noqa: PLW0603 - the parent's lock may be held for ever
+def _after_fork_in_child() -> None:
+    global _changing, _forks  # noqa: PLW0603 - the parent's lock may be held for ever
     _changing = threading.RLock()
+    _forks = 0
+    if _is_automatic:
+        gc.enable()
     if _watcher is not None:
         _watcher.forked()

@@ -16,6 +16,7 @@ LAB_PROGRAMS = {
     "gcc": "gcc",
     "ip": "iproute2",
     "nft": "nftables",
+    "node": "nodejs",
     "nsenter": "util-linux",
     "promtool": "prometheus",
     "stress-ng": "stress-ng",
