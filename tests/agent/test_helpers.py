@@ -14,10 +14,12 @@ from pathlib import Path
 import pytest
 from agent.listeninghost import ListeningHost, in_loop, until
 
-from truechimer.config.model import PausesConfig
-from truechimer.readings import mono_ns
+from truechimer.config.model import AgentConfig, NtpConfig, PausesConfig
+from truechimer.readings import SystemClocks, mono_ns
+from truechimer_agent.assembly import collectors_of, parts_of
 from truechimer_agent.collecting import CollectFailure, Lacking
 from truechimer_agent.collectors.helpers import Helpers
+from truechimer_agent.hostclock import HostClock
 
 DOCS = Path(__file__).parents[2] / "docs/gcpause.md"
 TOLERANCE_S = 0.001
@@ -190,6 +192,14 @@ async def test_a_flood_is_read_at_its_share(tmp_path):
     assert len(host.of("truechimer_pause")) <= 201 + 10 * elapsed_s
     stream.transport.abort()
     await helpers.close()
+
+
+def test_it_is_idle_when_it_is_turned_off():
+    """`[pauses] helpers = false`: nobody listens."""
+    for wanted in (True, False):
+        config = AgentConfig(pauses=PausesConfig(helpers=wanted), ntp=NtpConfig(servers=()))
+        clock = HostClock(SystemClocks(), None)
+        assert ("helpers" in collectors_of(parts_of(config, clock, lambda _: None, None))) == wanted
 
 
 async def connect(folder: Path) -> asyncio.StreamWriter:
