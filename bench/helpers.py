@@ -81,9 +81,7 @@ def cost(rounds: int) -> bool:
             program.recv(1 << 20)
         gcpause.unwatch()
         program.close()
-    print(
-        f"cost: {bare:.0f} ns a collection of nothing; watched {short:+.0f} ns; told singly {best - bare:+.0f} ns"
-    )
+    print(f"cost of a collection of nothing: {bare:.0f} ns; watched {short:+.0f}, singly {best - bare:+.0f}")
     return verdict("a collection told singly costs less than 20 µs more", best - bare < MOST_NS)
 
 
@@ -106,7 +104,8 @@ async def flood() -> bool:
             writer.transport.abort()
         await helpers.close()
     print(
-        f"flood: 8 programs that never pause: {share:.1%} of a core (theirs included), {emitted:.0f} points a second"
+        f"flood of 8 programs that never rest: {share:.1%} of a core (theirs included), "
+        f"{emitted:.0f} points a second"
     )
     return verdict("at most 60 points a second come of it", emitted <= 60)
 

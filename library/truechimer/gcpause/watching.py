@@ -71,10 +71,10 @@ class Watcher:
         self._short = _Summing()
         self._untold = _Summing()
         self._due_ns = 0
-        self.collections = 0
-        """Seen so far."""
         self.collecting_in = 0
         """The thread that collects now; 0: none."""
+        self.last_in = 0
+        """The thread that collected last."""
         self.is_over = False
         """To end with the collection that is running."""
         self._connect(clock())
@@ -82,12 +82,11 @@ class Watcher:
     def __call__(self, phase: str, info: Mapping[str, int]) -> None:  # noqa: ARG002 - gc's signature
         """Called by the interpreter before and after each collection."""
         if phase == "start":
-            self.collecting_in = _get_ident()
+            self.collecting_in = self.last_in = _get_ident()
             self._began_ns = self._clock()
             return
         now_ns = self._clock()
         began_ns, self._began_ns = self._began_ns, 0
-        self.collections += 1
         try:
             if began_ns:
                 duration_ns = now_ns - began_ns
@@ -236,9 +235,9 @@ def _is_collecting_elsewhere(watcher: Watcher) -> bool:
     if gc.get_count()[0] > _FEW_OBJECTS or watcher not in gc.callbacks:
         return False
     # The mark may be set and the callback not have begun: then this collects nothing and calls nobody.
-    seen = watcher.collections
+    watcher.last_in = 0
     gc.collect(0)
-    return watcher.collections == seen
+    return watcher.last_in != _get_ident()
 
 
 def _after_fork_in_child() -> None:
