@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from truechimer.errors import DecodeError
 from truechimer_agent.collecting import CollectFailure, Lacking
@@ -16,12 +16,13 @@ from truechimer_agent.processes.runtimes import Polled, StillLooking
 
 if TYPE_CHECKING:
     from truechimer.readings import Reading
+    from truechimer_agent.goruntime.segments import Segment
     from truechimer_agent.processes.runtimes import RuntimeReader, Target
 
 FIRST_WAIT_NS = 500_000_000
 LONGEST_WAIT_NS = 60_000_000_000
 _TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
-_MOST_UNSETTLED = 20
+MOST_UNSETTLED = 20
 
 
 def open_runtime(target: Target, *, scan: bool) -> RuntimeReader:
@@ -38,10 +39,26 @@ def open_runtime(target: Target, *, scan: bool) -> RuntimeReader:
     return GoReader(target, ProcessMemory(target))
 
 
+class Program(Protocol):
+    """What a reader needs of its process; see ProcessMemory."""
+
+    def read_into(self, address: int, buffer: bytearray | memoryview) -> int:
+        """Fill ``buffer`` from ``address`` on: how many bytes there were."""
+        ...
+
+    def segments(self) -> tuple[Segment, ...]:
+        """Where its variables are."""
+        ...
+
+    def close(self) -> None:
+        """Let go."""
+        ...
+
+
 class GoReader:
     """Stops are whole collections: Go sums the two that each takes into one length (runtime/mgc.go)."""
 
-    def __init__(self, target: Target, memory: ProcessMemory) -> None:
+    def __init__(self, target: Target, memory: Program) -> None:
         self._memory = memory
         self._target = target
         self._search: Search | None = None
@@ -113,11 +130,11 @@ class GoReader:
 
     def _note_unsettled(self, steady_ns: int) -> None:
         self._unsettled += 1
-        if self._unsettled > _MOST_UNSETTLED:
+        if self._unsettled > MOST_UNSETTLED:
             self._forget(steady_ns)
             raise CollectFailure(
                 f"process {self._target.pid} has been in the middle of noting a collection for"
-                f" {_MOST_UNSETTLED} polls: it may be stopped; looking for its record anew"
+                f" {MOST_UNSETTLED} polls: it may be stopped; looking for its record anew"
             )
 
     def _forget(self, steady_ns: int) -> None:
