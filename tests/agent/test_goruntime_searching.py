@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from truechimer.errors import DecodeError
 from truechimer_agent.goruntime import searching
 from truechimer_agent.goruntime.mstats import SIZE, Limits
-from truechimer_agent.goruntime.scanning import DAY_NS, high_bytes
+from truechimer_agent.goruntime.scanning import DAY_NS, high_bytes, places
 from truechimer_agent.goruntime.searching import CHUNK, STEP_LIMIT, Search, read_record
 from truechimer_agent.goruntime.segments import Segment
 
@@ -55,6 +55,12 @@ def test_the_programs_own_copies_are_passed_over_and_the_newest_record_is_taken(
 def test_a_program_that_has_not_collected_has_no_record() -> None:
     assert found(FakeMemory(bytearray(CHUNK))) is None
     assert Search((), TOPS, LIMITS).is_over
+
+
+@pytest.mark.parametrize("length", [0, 7, 8, 100, SIZE - 1])
+def test_less_memory_than_a_record_holds_none(length: int) -> None:
+    """Even when it begins like one."""
+    assert list(places(RECORD[:length], length, TOPS)) == []
 
 
 def test_memory_that_ends_early_or_is_not_there_is_passed_over() -> None:

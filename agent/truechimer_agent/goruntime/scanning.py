@@ -36,7 +36,10 @@ def places(data: bytes | bytearray, length: int, tops: tuple[bytes, ...]) -> Ite
     None for every place that was looked at in vain, so that the caller can stop paying for it. ``data``
     begins at an address that is a multiple of 8.
     """
-    end = min(length, len(data) - mstats.SIZE + 1) + 7
+    offsets = min(length, len(data) - mstats.SIZE + 1)
+    if offsets <= 0:
+        return
+    end = offsets + 7
     for top in tops:
         at = data.find(top, 6, end)
         while at >= 0:
