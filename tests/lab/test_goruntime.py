@@ -1,16 +1,19 @@
 """A real stripped Go program, watched from outside, against what its own runtime says of its pauses."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from lab.harness.clocks import wait_until
 from lab.harness.goprogram import GoProgram, build_go_program, go_program
+from lab.harness.network import free_port
 
 from truechimer.codes import Cause
 from truechimer.readings import SystemClocks
@@ -62,6 +65,24 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def program(built: Path) -> Iterator[GoProgram]:
     with go_program(built) as running:
         yield running
+
+
+def has_collected(url: str) -> bool:
+    """Whether a Go program with net/http/pprof was there to be asked for a collection."""
+    try:
+        with urllib.request.urlopen(f"{url}/debug/pprof/heap?gc=1") as answer:
+            answer.read()
+    except OSError:
+        return False
+    return True
+
+
+def own_metrics(url: str) -> tuple[int, float]:
+    """Count and sum in seconds of a program's go_gc_duration_seconds."""
+    with urllib.request.urlopen(f"{url}/metrics") as answer:
+        lines = answer.read().decode().splitlines()
+    words = dict(line.rsplit(" ", 1) for line in lines if line.startswith("go_gc_duration_seconds_"))
+    return int(words["go_gc_duration_seconds_count"]), float(words["go_gc_duration_seconds_sum"])
 
 
 def assert_as_its_own(stops: list[Stop], program: GoProgram) -> None:
@@ -151,6 +172,59 @@ def test_a_stopped_program_is_read_like_a_running_one(program: GoProgram) -> Non
     wait_until(watching.has_found, "the record in the memory")
     assert watching.poll() == Polled()
     watching.reader.close()
+
+
+def test_a_program_in_a_container_is_read_from_outside(built: Path, tmp_path: Path) -> None:
+    """In pid and mount namespaces of its own and another root, asked by the host's pid."""
+    root = tmp_path / "root"
+    root.mkdir()
+    shutil.copy(built, root / "app")
+    unshare = ["unshare", "--pid", "--fork", "--mount", "--kill-child", "chroot", str(root), "/app"]
+    with go_program(*unshare) as outer:
+        children = Path(f"/proc/{outer.pid}/task/{outer.pid}/children").read_text().split()
+        inner = GoProgram(outer.process, int(children[0]))
+        inner.collect(2)
+        watching = Watching(inner)
+        wait_until(watching.has_found, "the record in the memory")
+        inner.collect(5)
+        polled = watching.poll()
+        assert polled.count == 5
+        assert_as_its_own(list(polled.stops), inner)
+        watching.reader.close()
+
+
+def test_a_program_of_others_agrees_with_its_own_metrics(tmp_path: Path) -> None:
+    """Debian's Prometheus, made to collect: count and sum are those of its go_gc_duration_seconds."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    (tmp_path / "prometheus.yml").write_text("")
+    arguments = ["--config.file=prometheus.yml", f"--web.listen-address=127.0.0.1:{port}"]
+    by_request_alone = os.environ | {"GOGC": "off"}
+    with (
+        (tmp_path / "log").open("w") as log,
+        subprocess.Popen(
+            ["prometheus", *arguments],
+            cwd=tmp_path,
+            stdout=log,
+            stderr=log,
+            env=by_request_alone,
+            text=True,
+        ) as process,
+    ):
+        watching = Watching(GoProgram(process))
+        try:
+            wait_until(lambda: has_collected(url), "Prometheus")
+            wait_until(watching.has_found, "the record in the memory")
+            before_count, before_s = own_metrics(url)
+            for _ in range(20):
+                assert has_collected(url)
+            polled = watching.poll()
+            count, total_s = own_metrics(url)
+        finally:
+            process.kill()
+            watching.reader.close()
+    assert polled.count == count - before_count >= 20
+    assert abs(polled.total_ns - (total_s - before_s) * 1e9) < 10  # the metrics are floats
 
 
 def test_an_ended_program_is_gone(program: GoProgram) -> None:

@@ -41,11 +41,11 @@ class OwnRecord:
 
 
 class GoProgram:
-    """A running one."""
+    """A running one; `pid` is another than the process's where that is only its parent."""
 
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
-        self._process = process
-        self.pid = process.pid
+    def __init__(self, process: "subprocess.Popen[str]", pid: int | None = None) -> None:
+        self.process = process
+        self.pid = pid or process.pid
 
     @property
     def start_ticks(self) -> int:
@@ -71,28 +71,28 @@ class GoProgram:
 
     def end(self) -> None:
         """Kill it and wait until the kernel has let go of it."""
-        self._process.kill()
-        self._process.communicate()
+        self.process.kill()
+        self.process.communicate()
 
     def _ask(self, words: str) -> str:
         self._tell(words)
         return self._hear()
 
     def _tell(self, words: str) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write(words + "\n")
-        self._process.stdin.flush()
+        assert self.process.stdin is not None
+        self.process.stdin.write(words + "\n")
+        self.process.stdin.flush()
 
     def _hear(self) -> str:
-        assert self._process.stdout is not None
-        return self._process.stdout.readline().strip()
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().strip()
 
 
 @contextmanager
-def go_program(program: Path) -> Iterator[GoProgram]:
-    """Run it, with automatic collection off so that it collects only when told to."""
+def go_program(*command: str | Path) -> Iterator[GoProgram]:
+    """Run it (or what runs it in turn), with automatic collection off: it collects when told to."""
     process = subprocess.Popen(
-        [program],
+        command,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
