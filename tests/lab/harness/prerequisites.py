@@ -14,6 +14,7 @@ LAB_PROGRAMS = {
     "chronyc": "chrony",
     "chronyd": "chrony",
     "gcc": "gcc",
+    "go": "golang-go",
     "ip": "iproute2",
     "nft": "nftables",
     "nsenter": "util-linux",
