@@ -1,0 +1,138 @@
+"""Which processes match a section now: found by a scan of /proc, or named by a pid file."""
+
+from __future__ import annotations
+
+import os
+import stat as filetypes
+from typing import TYPE_CHECKING
+
+from truechimer.readings import boot_ns, wall_ns
+from truechimer_agent.collecting import CollectFailure
+from truechimer_agent.processes.procfiles import TICK_NS, parse_membership, parse_pid, parse_stat
+from truechimer_agent.processes.runtimes import PROC, ProcessGone, Target
+from truechimer_agent.processes.selecting import Facts, is_stale
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+SETTLED = 5
+"""Scans after which a process is taken to have become what it will be (fork, exec, moved to its cgroup)."""
+FULL_SCAN = 60
+"""Every so many scans all processes are looked at anew."""
+TEXT_BYTES = 4096
+MOST_MATCHES = 4096
+
+
+def read_bounded(path: Path, limit: int = TEXT_BYTES) -> bytes:
+    """The beginning of a regular file. Raises OSError; a pipe or device is refused, not waited for."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        if not filetypes.S_ISREG(os.fstat(fd).st_mode):
+            raise OSError(0, "it is no regular file", str(path))
+        return os.read(fd, limit)
+    finally:
+        os.close(fd)
+
+
+def start_ticks(proc: Path, pid: int) -> int:
+    """When a process began, in ticks since boot. Raises ProcessGone."""
+    try:
+        stat = parse_stat(read_bounded(proc / str(pid) / "stat"))
+    except (OSError, ValueError, IndexError) as error:
+        raise ProcessGone(f"process {pid} is not there") from error
+    if stat.is_ended:
+        raise ProcessGone(f"process {pid} has ended")
+    return stat.start_ticks
+
+
+class Finder:
+    """Scans of /proc that look at new processes only, and at all of them now and then."""
+
+    def __init__(self, selectors: Mapping[str, Callable[[Facts], bool]], proc: Path = PROC) -> None:
+        self._selectors = selectors
+        self._proc = proc
+        self._looked: dict[int, int] = {}
+        self._matches: dict[str, dict[int, Target]] = {name: {} for name in selectors}
+        self._scans = 0
+
+    def forget(self, pid: int) -> None:
+        """A process ended: whatever has its pid is looked at anew."""
+        self._looked.pop(pid, None)
+        for matches in self._matches.values():
+            matches.pop(pid, None)
+
+    def scan(self) -> dict[str, list[Target]]:
+        """By section, the processes that match. Raises CollectFailure when /proc cannot be searched."""
+        try:
+            with os.scandir(self._proc) as entries:
+                pids = {int(entry.name) for entry in entries if entry.name.isdigit()}
+        except OSError as error:
+            raise CollectFailure(f"{self._proc} cannot be listed: {error.strerror}") from error
+        if 1 not in pids:
+            raise CollectFailure(
+                f"other users' processes are hidden in {self._proc} (mount option hidepid)",
+                hint="run the agent as root, or in the group of the mount option gid=",
+            )
+        for pid in self._looked.keys() - pids:
+            self.forget(pid)
+        everything = self._scans % FULL_SCAN == 0
+        self._scans += 1
+        for pid in pids:
+            looked = self._looked.get(pid, 0)
+            if looked < SETTLED or everything:
+                self._looked[pid] = looked + 1
+                self._look_at(pid)
+        return {name: list(matches.values()) for name, matches in self._matches.items()}
+
+    def _look_at(self, pid: int) -> None:
+        folder = self._proc / str(pid)
+        try:
+            # Its beginning comes first: a pid used again meanwhile does not fit it, and is refused later.
+            target = Target(pid, start_ticks(self._proc, pid), self._proc)
+            membership = read_bounded(folder / "cgroup").decode("utf-8", "replace")
+            comm = read_bounded(folder / "comm").decode("utf-8", "replace").rstrip("\n")
+            words = read_bounded(folder / "cmdline").decode("utf-8", "replace").rstrip("\0").split("\0")
+            facts = Facts(parse_membership(membership), comm, tuple(words) if words != [""] else ())
+        except (OSError, ValueError, ProcessGone):
+            for matches in self._matches.values():
+                matches.pop(pid, None)
+            return
+        for name, is_meant in self._selectors.items():
+            matches = self._matches[name]
+            if is_meant(facts) and (pid in matches or len(matches) < MOST_MATCHES):
+                matches[pid] = target
+            else:
+                matches.pop(pid, None)
+
+
+def by_pid_file(path: Path, proc: Path = PROC) -> Target | None:
+    """The process that a pid file names; None when there is no file, or nothing has this pid.
+
+    Raises CollectFailure when the file holds no pid, cannot be read, or was written before the process
+    began that has its pid now.
+    """
+    try:
+        text = read_bounded(path, 64)
+        written_ns = path.stat().st_mtime_ns
+        pid = parse_pid(text)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise CollectFailure(
+            f"the pid file {path} cannot be read: {error.strerror}",
+            hint="the agent's user must be allowed to read it",
+        ) from error
+    except (ValueError, IndexError) as error:
+        raise CollectFailure(f"the pid file {path} holds no process id") from error
+    try:
+        target = Target(pid, start_ticks(proc, pid), proc)
+    except ProcessGone:
+        return None
+    uptime_ns = boot_ns()
+    if is_stale(uptime_ns - target.start_ticks * TICK_NS, wall_ns() - written_ns, uptime_ns):
+        raise CollectFailure(
+            f"the pid file {path} is older than the process {pid} that it names: it is not watched",
+            hint="remove the stale file, or name the process by unit, cgroup or command",
+        )
+    return target
