@@ -150,12 +150,15 @@ class Source:
         )
 
     def close(self, now_ns: int, epoch: int) -> list[Observation]:
-        """Let go of everything; pauses that go on are returned as far as they were seen."""
-        halts = [halt for target in self.targets for halt in self._drop(target, now_ns, ended=False)]
+        """Let go of everything: the last points, and pauses that go on as far as they were seen."""
+        halts = [halt for process in self._processes.values() for halt in self._end(process, None)]
+        said = [*self._say(halts, epoch), *self.points(now_ns)]
+        for process in self._processes.values():
+            process.tasks.close()
         for cgroup in self._cgroups.values():
             cgroup.close()
-        self._cgroups = {}
-        return self._say(halts, epoch)
+        self._processes, self._cgroups = {}, {}
+        return said
 
     def _say(self, halts: Iterable[Halt], epoch: int) -> list[Observation]:
         said = []
@@ -164,12 +167,19 @@ class Source:
             said.append(pause_of_halt(halt, self.tags, epoch))
         return said
 
-    def _drop(self, target: Target, now_ns: int, *, ended: bool = True) -> list[Halt]:
+    def _drop(self, target: Target, now_ns: int) -> list[Halt]:
+        """A process has ended, or is none of these any more."""
         process = self._processes.pop(target)
         process.tasks.close()
-        self._window.ended += ended
-        before_ns = process.looked_ns if process.looked_ns is not None else now_ns
-        halt = process.standing.close(before_ns, now_ns if ended else before_ns)
+        self._window.ended += 1
+        return self._end(process, now_ns)
+
+    def _end(self, process: _Process, ended_ns: int | None) -> list[Halt]:
+        """The stop that it was in, up to when it ended or was last looked at."""
+        looked_ns = process.looked_ns
+        if looked_ns is None:
+            return []
+        halt = process.standing.close(looked_ns, looked_ns if ended_ns is None else ended_ns)
         return [halt] if halt is not None and halt.duration_ns >= self._threshold_ns else []
 
     def _refuse(self, target: Target, error: TruechimerError, now_ns: int) -> None:

@@ -125,10 +125,11 @@ class Watch:
     def close(self) -> list[Observation]:
         """Let go of everything; the last points and the pauses that go on are returned."""
         now_ns, epoch = self._host.steady_now_ns(), self._host.steady().epoch
-        said = [one for section in self._sections for one in section.source.close(now_ns, epoch)]
-        said += self._points()
+        said: list[Observation] = []
         for section in self._sections:
+            said += section.source.close(now_ns, epoch)
             if section.runtime is not None:
+                said += section.runtime.points(now_ns)
                 section.runtime.close()
         return said
 
