@@ -6,18 +6,17 @@ import os
 import stat as filetypes
 from typing import TYPE_CHECKING
 
-from truechimer.readings import boot_ns, wall_ns
 from truechimer_agent.collecting import CollectFailure
 from truechimer_agent.processes.procfiles import TICK_NS, parse_membership, parse_pid, parse_stat
 from truechimer_agent.processes.runtimes import PROC, ProcessGone, Target
 from truechimer_agent.processes.selecting import Facts, is_stale
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from pathlib import Path
 
-SETTLED = 5
-"""Scans after which a process is taken to have become what it will be (fork, exec, moved to its cgroup)."""
+SETTLED_NS = 10_000_000_000
+"""Age at which a process is taken to have become what it will be (fork, exec, moved to its cgroup)."""
 FULL_SCAN = 60
 """Every so many scans all processes are looked at anew."""
 TEXT_BYTES = 4096
@@ -52,18 +51,23 @@ class Finder:
     def __init__(self, selectors: Mapping[str, Callable[[Facts], bool]], proc: Path = PROC) -> None:
         self._selectors = selectors
         self._proc = proc
-        self._looked: dict[int, int] = {}
+        self._settled: set[int] = set()
         self._matches: dict[str, dict[int, Target]] = {name: {} for name in selectors}
         self._scans = 0
 
     def forget(self, pid: int) -> None:
         """A process ended: whatever has its pid is looked at anew."""
-        self._looked.pop(pid, None)
+        self._settled.discard(pid)
         for matches in self._matches.values():
             matches.pop(pid, None)
 
-    def scan(self) -> dict[str, list[Target]]:
-        """By section, the processes that match. Raises CollectFailure when /proc cannot be searched."""
+    def scan(self, boot_ns: int) -> dict[str, list[Target]]:
+        """By section, the processes that match at BOOTTIME ``boot_ns``.
+
+        Raises CollectFailure when /proc cannot be searched.
+        """
+        if not self._selectors:
+            return {}
         try:
             with os.scandir(self._proc) as entries:
                 pids = {int(entry.name) for entry in entries if entry.name.isdigit()}
@@ -74,18 +78,18 @@ class Finder:
                 f"other users' processes are hidden in {self._proc} (mount option hidepid)",
                 hint="run the agent as root, or in the group of the mount option gid=",
             )
-        for pid in self._looked.keys() - pids:
-            self.forget(pid)
-        everything = self._scans % FULL_SCAN == 0
+        if self._scans % FULL_SCAN == 0:
+            self._settled.clear()
         self._scans += 1
-        for pid in pids:
-            looked = self._looked.get(pid, 0)
-            if looked < SETTLED or everything:
-                self._looked[pid] = looked + 1
-                self._look_at(pid)
+        self._settled &= pids
+        for matches in self._matches.values():
+            for pid in matches.keys() - pids:
+                del matches[pid]
+        for pid in pids - self._settled:
+            self._look_at(pid, boot_ns)
         return {name: list(matches.values()) for name, matches in self._matches.items()}
 
-    def _look_at(self, pid: int) -> None:
+    def _look_at(self, pid: int, boot_ns: int) -> None:
         folder = self._proc / str(pid)
         try:
             # Its beginning comes first: a pid used again meanwhile does not fit it, and is refused later.
@@ -98,6 +102,8 @@ class Finder:
             for matches in self._matches.values():
                 matches.pop(pid, None)
             return
+        if boot_ns - target.start_ticks * TICK_NS >= SETTLED_NS:
+            self._settled.add(pid)
         for name, is_meant in self._selectors.items():
             matches = self._matches[name]
             if is_meant(facts) and (pid in matches or len(matches) < MOST_MATCHES):
@@ -106,33 +112,45 @@ class Finder:
                 matches.pop(pid, None)
 
 
-def by_pid_file(path: Path, proc: Path = PROC) -> Target | None:
-    """The process that a pid file names; None when there is no file, or nothing has this pid.
+class PidFile:
+    """A pid file, read again when it was written again or its process is not watched."""
 
-    Raises CollectFailure when the file holds no pid, cannot be read, or was written before the process
-    began that has its pid now.
-    """
-    try:
-        text = read_bounded(path, 64)
-        written_ns = path.stat().st_mtime_ns
-        pid = parse_pid(text)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise CollectFailure(
-            f"the pid file {path} cannot be read: {error.strerror}",
-            hint="the agent's user must be allowed to read it",
-        ) from error
-    except (ValueError, IndexError) as error:
-        raise CollectFailure(f"the pid file {path} holds no process id") from error
-    try:
-        target = Target(pid, start_ticks(proc, pid), proc)
-    except ProcessGone:
-        return None
-    uptime_ns = boot_ns()
-    if is_stale(uptime_ns - target.start_ticks * TICK_NS, wall_ns() - written_ns, uptime_ns):
-        raise CollectFailure(
-            f"the pid file {path} is older than the process {pid} that it names: it is not watched",
-            hint="remove the stale file, or name the process by unit, cgroup or command",
-        )
-    return target
+    def __init__(self, path: Path, proc: Path = PROC) -> None:
+        self._path = path
+        self._proc = proc
+        self._seen: tuple[int, int] | None = None
+        self._target: Target | None = None
+
+    def find(self, wall_ns: int, boot_ns: int, watched: Collection[Target]) -> list[Target]:
+        """The process that it names; none when there is no file, or nothing has this pid.
+
+        ``wall_ns`` and ``boot_ns`` are REALTIME and BOOTTIME now. Raises CollectFailure when the file holds
+        no pid, cannot be read, or was written before the process began that has its pid now.
+        """
+        try:
+            stat = self._path.stat()
+            seen = (stat.st_ino, stat.st_mtime_ns)
+            if seen == self._seen and self._target in watched:
+                return [self._target] if self._target is not None else []
+            pid = parse_pid(read_bounded(self._path, 64))
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise CollectFailure(
+                f"the pid file {self._path} cannot be read: {error.strerror}",
+                hint="it must be a file that the agent's user may read",
+            ) from error
+        except (ValueError, IndexError) as error:
+            raise CollectFailure(f"the pid file {self._path} holds no process id") from error
+        try:
+            target = Target(pid, start_ticks(self._proc, pid), self._proc)
+        except ProcessGone:
+            return []
+        if is_stale(boot_ns - target.start_ticks * TICK_NS, wall_ns - stat.st_mtime_ns, boot_ns):
+            raise CollectFailure(
+                f"the pid file {self._path} is older than the process {pid} that it names: "
+                "that is not watched",
+                hint="remove the stale file, or name the process by unit, cgroup or command",
+            )
+        self._seen, self._target = seen, target
+        return [target]

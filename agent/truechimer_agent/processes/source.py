@@ -116,7 +116,8 @@ class Source:
             group = groups.get(process.membership, _TELLS_NOTHING)
             watched_ns = max(watched_ns, now_ns - before_ns)
             self._window.add_process(growth)
-            halts += waits(growth, group, before_ns, now_ns, self._threshold_ns)
+            if not growth.is_quiet:
+                halts += waits(growth, group, before_ns, now_ns, self._threshold_ns)
             halt = process.standing.look(
                 is_stopped=growth.is_stopped,
                 group=group if before_ns < now_ns else CgroupGrowth(group.is_frozen),

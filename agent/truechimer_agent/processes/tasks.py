@@ -40,6 +40,11 @@ class Growth:
     io_wait_ns: int | None = None
     io_wait_most_ns: int = 0
 
+    @property
+    def is_quiet(self) -> bool:
+        """Nothing of it ran or waited, as far as the kernel has told yet."""
+        return not (self.run_ns or self.delay_ns or self.major_faults or self.io_wait_ns)
+
     def add_wait(self, io_wait_ns: int) -> None:
         """One task's waiting for block I/O."""
         self.io_wait_ns = (self.io_wait_ns or 0) + io_wait_ns
@@ -75,6 +80,7 @@ class ProcessTasks:
         self._folder = f"{target.proc}/{target.pid}"
         self._tasks: dict[int, _Task] = {}
         self._listed = -1
+        self._stat_text = b""
         self._stat_file = self._open("stat")
         try:
             self._stat = self._read_stat()
@@ -91,7 +97,8 @@ class ProcessTasks:
         before, self._stat = self._stat, self._read_stat()
         growth = Growth(self._stat.is_stopped, self._stat.threads)
         growth.major_faults = max(0, self._stat.major_faults - before.major_faults)
-        growth.io_wait_ns = 0 if self._accounts_io else None
+        if self._accounts_io:
+            growth.io_wait_ns = 0
         if self._stat.threads != self._listed:
             self._list()
         ended = [number for number, task in self._tasks.items() if not self._look_at(number, task, growth)]
@@ -125,13 +132,17 @@ class ProcessTasks:
 
     def _read_stat(self) -> Stat:
         try:
-            stat = parse_stat(self._stat_file.read())
+            text = self._stat_file.read()
+            if text == self._stat_text:
+                return self._stat
+            stat = parse_stat(text)
         except OSError as error:
             raise self._gone_or(error) from error
         except (ValueError, IndexError) as error:
             raise ProcessGone(f"process {self.target.pid} ended while it was read") from error
         if stat.is_ended or stat.start_ticks != self.target.start_ticks:
             raise ProcessGone(f"process {self.target.pid} ended")
+        self._stat_text = text
         return stat
 
     def _list(self) -> None:

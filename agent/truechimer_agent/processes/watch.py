@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from truechimer.errors import TruechimerError
-from truechimer.readings import mono_ns, thread_cpu_ns
+from truechimer.readings import boot_ns, mono_ns, thread_cpu_ns, wall_ns
 from truechimer_agent.collecting import CollectFailure
-from truechimer_agent.processes.finding import Finder, by_pid_file
+from truechimer_agent.processes.finding import Finder, PidFile
 from truechimer_agent.processes.openfiles import OpenFiles, keepable
 from truechimer_agent.processes.pace import Pace
 from truechimer_agent.processes.runtimes import PROC
@@ -47,6 +47,7 @@ class _Section:
     config: ProcessConfig
     source: Source
     runtime: RuntimeWatch | None
+    pid_file: PidFile | None
     due_ns: int
     trouble: TruechimerError | None = None
 
@@ -79,6 +80,7 @@ class Watch:
                 RuntimeWatch(config.name, config.runtime, scan=config.scan, threshold_ns=threshold_ns)
                 if config.runtime != "process"
                 else None,
+                PidFile(config.pid_file, proc) if config.pid_file is not None else None,
                 began_ns,
             )
             for config in configs
@@ -135,7 +137,7 @@ class Watch:
 
     def _find(self) -> list[Observation]:
         try:
-            found = self._finder.scan()
+            found = self._finder.scan(boot_ns())
             self._finder_trouble = None
         except TruechimerError as error:
             found, self._finder_trouble = {}, error
@@ -144,23 +146,13 @@ class Watch:
             now_ns, epoch = self._host.steady_now_ns(), self._host.steady().epoch
         said: list[Observation] = []
         for section in self._sections:
-            targets = self._by_pid_file(section) if section.config.pid_file else found[section.config.name]
+            targets = found[section.config.name] if section.pid_file is None else _by_pid_file(section)
             had = section.source.targets
             said += section.source.watch(targets, now_ns, epoch)
             has = section.source.targets
             if has and not had:
                 log.info("found: process=%s pids=%s", section.config.name, [one.pid for one in has[:8]])
         return said
-
-    def _by_pid_file(self, section: _Section) -> list[Target]:
-        assert section.config.pid_file is not None
-        section.trouble = None
-        try:
-            target = by_pid_file(section.config.pid_file, self._proc)
-        except TruechimerError as error:
-            section.trouble = error
-            return []
-        return [target] if target is not None else []
 
     def _look(self, section: _Section) -> list[Observation]:
         steady = self._host.steady()
@@ -209,3 +201,14 @@ class Watch:
             f"no process of [[process]] {config.name!r} is there ({how})",
             hint="it is watched as soon as it runs; check how it is named if it does",
         )
+
+
+def _by_pid_file(section: _Section) -> list[Target]:
+    assert section.pid_file is not None
+    try:
+        targets = section.pid_file.find(wall_ns(), boot_ns(), section.source.targets)
+    except TruechimerError as error:
+        section.trouble = error
+        return []
+    section.trouble = None
+    return targets

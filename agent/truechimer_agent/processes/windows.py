@@ -45,7 +45,13 @@ class KernelWindow:
         self.exposure = Exposure()
         self.started = 0
         self.ended = 0
-        self._sums: dict[str, int] = {}
+        self._standing_ns: dict[str, int] = {}
+        self._run_ns = 0
+        self._delay_ns = 0
+        self._delay_most_ns = 0
+        self._major_faults = 0
+        self._io_wait_ns: int | None = None
+        self._throttled_ns: int | None = None
         self._most_ns = 0
         self._most_upper_ns = 0
         self._count = 0
@@ -53,22 +59,23 @@ class KernelWindow:
 
     def add_process(self, growth: Growth) -> None:
         """One process between two looks."""
-        self._add("run_seconds", growth.run_ns)
-        self._add("run_delay_seconds", growth.delay_ns)
-        self._add("major_faults", growth.major_faults)
-        self._add("io_wait_seconds", growth.io_wait_ns)
-        slices = max(1, growth.wait_slices)
-        self._sums["run_delay_seconds_max"] = max(self._sums.get("run_delay_seconds_max", 0), growth.wait_ns)
-        self._longest(growth.wait_ns // slices, growth.wait_ns)
+        self._io_wait_ns = _plus(self._io_wait_ns, growth.io_wait_ns)
+        if growth.is_quiet:
+            return
+        self._run_ns += growth.run_ns
+        self._delay_ns += growth.delay_ns
+        self._delay_most_ns = max(self._delay_most_ns, growth.wait_ns)
+        self._major_faults += growth.major_faults
+        self._longest(growth.wait_ns // max(1, growth.wait_slices), growth.wait_ns)
         self._longest(0, growth.io_wait_most_ns)
 
     def add_cgroup(self, growth: CgroupGrowth) -> None:
         """One cgroup between two looks."""
-        self._add("throttled_seconds", growth.throttled_ns)
+        self._throttled_ns = _plus(self._throttled_ns, growth.throttled_ns)
 
-    def add_standing(self, name: str, span_ns: int) -> None:
-        """``name``: stopped or frozen, for the time between two looks."""
-        self._add(f"{name}_seconds", span_ns)
+    def add_standing(self, cause: str, span_ns: int) -> None:
+        """A process was ``cause`` for the time between two looks."""
+        self._standing_ns[cause] = self._standing_ns.get(cause, 0) + span_ns
 
     def add_halt(self, halt: Halt) -> None:
         """One pause."""
@@ -88,8 +95,8 @@ class KernelWindow:
             "started": self.started,
             "ended": self.ended,
         }
-        for name, value in self._sums.items():
-            process[name] = value / NS if "_seconds" in name else value
+        if self.exposure.looks:
+            process |= self._sums()
         window: dict[str, float | int] = {
             **exposure,
             "count": self._count,
@@ -103,13 +110,28 @@ class KernelWindow:
             Observation("truechimer_pause_window", now_ns, window, tags),
         ]
 
-    def _add(self, name: str, value: int | None) -> None:
-        if value is not None:
-            self._sums[name] = self._sums.get(name, 0) + value
+    def _sums(self) -> dict[str, float | int]:
+        sums: dict[str, float | int] = {
+            "run_seconds": self._run_ns / NS,
+            "run_delay_seconds": self._delay_ns / NS,
+            "run_delay_seconds_max": self._delay_most_ns / NS,
+            "major_faults": self._major_faults,
+            "stopped_seconds": self._standing_ns.get("stopped", 0) / NS,
+            "frozen_seconds": self._standing_ns.get("frozen", 0) / NS,
+        }
+        for name, value in (("io_wait", self._io_wait_ns), ("throttled", self._throttled_ns)):
+            if value is not None:
+                sums[f"{name}_seconds"] = value / NS
+        return sums
 
     def _longest(self, least_ns: int, most_ns: int) -> None:
         self._most_ns = max(self._most_ns, least_ns)
         self._most_upper_ns = max(self._most_upper_ns, most_ns)
+
+
+def _plus(total: int | None, value: int | None) -> int | None:
+    """The sum of what was told."""
+    return total if value is None else (total or 0) + value
 
 
 class RuntimeWindow:
