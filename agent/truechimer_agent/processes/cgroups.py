@@ -36,6 +36,9 @@ class CgroupGrowth:
     io_stall_ns: int | None = None
 
 
+TELLS_NOTHING = CgroupGrowth()
+
+
 @dataclass(frozen=True, slots=True)
 class Places:
     """Folders of one membership, each from the cgroup itself upwards: unified, cpu (v1) and freezer (v1)."""
@@ -99,11 +102,14 @@ class Cgroup:
             self._throttled = self._open(places.unified, "cpu.stat")
         self._memory = self._open(unified, "memory.pressure")
         self._io = self._open(unified, "io.pressure")
+        self._tells = bool(self._freezers or self._frozen or self._throttled or self._memory or self._io)
         self._before = self._read()
         self._throttled_before_ns: int | None = None
 
     def look(self) -> CgroupGrowth:
         """How much its counters grew since the last look."""
+        if not self._tells:
+            return TELLS_NOTHING
         before, self._before = self._before, self._read()
         throttled = [
             is_now - was

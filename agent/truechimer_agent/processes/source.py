@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from truechimer.errors import TruechimerError
-from truechimer_agent.processes.cgroups import Cgroup, CgroupGrowth, places_of
+from truechimer_agent.processes.cgroups import TELLS_NOTHING, Cgroup, CgroupGrowth, places_of
 from truechimer_agent.processes.finding import read_bounded
 from truechimer_agent.processes.halts import Standing, waits
 from truechimer_agent.processes.procfiles import parse_membership
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from truechimer_agent.processes.runtimes import Target
 
 RETRY_NS = 60_000_000_000
+MOVED_POINTS = 3
+"""Every so many points a process is looked for in another cgroup: few are ever moved."""
 
 
 @dataclass(slots=True)
@@ -60,6 +62,7 @@ class Source:
         self._refused: dict[Target, int] = {}
         self._cgroups: dict[str, Cgroup] = {}
         self._window = KernelWindow()
+        self._points = 0
 
     @property
     def targets(self) -> list[Target]:
@@ -113,7 +116,7 @@ class Source:
                 halts += self._drop(target, now_ns)
                 continue
             process.looked_ns, process.count = now_ns, growth.tasks
-            group = groups.get(process.membership, _TELLS_NOTHING)
+            group = groups.get(process.membership, TELLS_NOTHING)
             watched_ns = max(watched_ns, now_ns - before_ns)
             self._window.add_process(growth)
             if not growth.is_quiet:
@@ -139,9 +142,11 @@ class Source:
     def points(self, now_ns: int) -> list[Observation]:
         """The points of 10 s; the next ones begin."""
         window, self._window = self._window, KernelWindow()
-        for process in self._processes.values():
-            process.membership = ""  # it may have been moved
-        self._find_cgroups()
+        self._points += 1
+        if self._points % MOVED_POINTS == 0:
+            for process in self._processes.values():
+                process.membership = ""
+            self._find_cgroups()
         return window.observations(
             self.tags,
             now_ns,
@@ -202,6 +207,3 @@ class Source:
                 self._cgroups[text] = Cgroup(self._files, places)
         for text in self._cgroups.keys() - {process.membership for process in self._processes.values()}:
             self._cgroups.pop(text).close()
-
-
-_TELLS_NOTHING = CgroupGrowth()
