@@ -27,6 +27,7 @@ from truechimer_agent.collectors.processes import Processes
 if TYPE_CHECKING:
     from truechimer_agent.collecting import Observation
 
+NAME = "watched"
 CPU_GOAL = 0.01
 MEMORY_GOAL_MIB = 10.0
 
@@ -64,7 +65,7 @@ def spawn(count: int) -> list[int]:
     for number in range(count):
         pid = os.fork()
         if pid == 0:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            Path("/proc/self/comm").write_text(NAME)
             while True:
                 time.sleep(0.1 if number % 2 else 3600)
         pids.append(pid)
@@ -80,7 +81,7 @@ async def measure(pids: list[int], options: argparse.Namespace) -> bool:
             pid_file.write_text(str(pid))
             configs.append(ProcessConfig(name=f"p{number}", pid_file=pid_file))
         if options.sections == 1:
-            configs = [ProcessConfig(name="all", command=options.command)]
+            configs = [ProcessConfig(name="all", command=NAME)]
         before_mib = resident_mib()
         collector = Processes(host, configs, PausesConfig())
         await collector.open()
@@ -108,7 +109,6 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--settle", type=float, default=30.0)
     options = parser.parse_args()
-    options.command = Path("/proc/self/comm").read_text().strip()
     pids = spawn(options.processes)
     try:
         return 0 if asyncio.run(measure(pids, options)) else 1

@@ -34,6 +34,9 @@ class FakeProc:
         fields[21], fields[41] = str(started), str(io_ticks)
         folder = self.root / str(pid) if task is None else self.root / str(pid) / "task" / str(task)
         folder.mkdir(parents=True, exist_ok=True)
+        for schedstat in (self.root / str(pid)).glob("task/*/schedstat"):
+            run, *rest = schedstat.read_text().split()  # it has to run for anything to change
+            schedstat.write_text(" ".join([str(int(run) + 1), *rest]) + "\n")
         (folder / "stat").write_text(f"{pid} ({comm}) {' '.join(fields[2:])}\n")
 
     def schedule(self, pid, task=None, *, run_ns=0, delay_ns=0, slices=0):

@@ -66,6 +66,14 @@ class Finder:
 
         Raises CollectFailure when /proc cannot be searched.
         """
+        try:
+            read_bounded(self._proc / "1" / "stat")
+        except OSError as error:
+            raise CollectFailure(
+                f"other users' processes are hidden in {self._proc} (hidepid, ProtectProc): {error.strerror}",
+                hint="run the agent as root, or let it see them "
+                "(systemd/truechimer-agent.service.d/processes.conf.example)",
+            ) from error
         if not self._selectors:
             return {}
         try:
@@ -73,11 +81,6 @@ class Finder:
                 pids = {int(entry.name) for entry in entries if entry.name.isdigit()}
         except OSError as error:
             raise CollectFailure(f"{self._proc} cannot be listed: {error.strerror}") from error
-        if 1 not in pids:
-            raise CollectFailure(
-                f"other users' processes are hidden in {self._proc} (mount option hidepid)",
-                hint="run the agent as root, or in the group of the mount option gid=",
-            )
         if self._scans % FULL_SCAN == 0:
             self._settled.clear()
         self._scans += 1

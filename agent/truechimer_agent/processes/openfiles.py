@@ -13,11 +13,16 @@ READ_BYTES = 4096
 SHARE = 0.5
 """Of the descriptors that this process may have, how many the watch keeps open at most."""
 MOST_KEPT = 8192
+FEWEST_ALLOWED = 1024
+"""What a process may have open nearly everywhere."""
 
 
 def keepable() -> int:
     """How many files the watch may keep open under RLIMIT_NOFILE."""
-    soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    except OSError:  # a filter of system calls may forbid it
+        soft = FEWEST_ALLOWED
     return MOST_KEPT if soft == resource.RLIM_INFINITY else min(MOST_KEPT, int(soft * SHARE))
 
 

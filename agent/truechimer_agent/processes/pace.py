@@ -4,8 +4,9 @@ from __future__ import annotations
 
 LIMIT = 0.006
 """Of a core; the promise is 0.007."""
-MEMORY_NS = 20_000_000_000
-"""Over about how long the work is averaged."""
+RISING_NS = 5_000_000_000
+FALLING_NS = 8_000_000_000
+"""Over about how long the work is averaged; longer while it becomes less: bursts are not forgotten."""
 
 
 class Pace:
@@ -26,7 +27,8 @@ class Pace:
         # The work grows with the number of looks: at the intervals asked for it would be so much more.
         wanted = (cpu_ns - self._cpu_ns) / elapsed_ns * self.stretch
         self._mono_ns, self._cpu_ns = mono_ns, cpu_ns
-        weight = min(1.0, elapsed_ns / MEMORY_NS)
+        memory_ns = RISING_NS if wanted > self._wanted else FALLING_NS
+        weight = min(1.0, elapsed_ns / memory_ns)
         self._wanted += weight * (wanted - self._wanted)
         self.stretch = max(1.0, self._wanted / self._limit)
         return self.stretch

@@ -199,11 +199,11 @@ class Source:
                 continue
             try:
                 text = read_bounded(target.proc / str(target.pid) / "cgroup").decode("utf-8", "replace")
-                places = places_of(parse_membership(text), self._cgroup_root)
+                if text not in self._cgroups:
+                    places = places_of(parse_membership(text), self._cgroup_root)
+                    self._cgroups[text] = Cgroup(self._files, places)
             except (OSError, ValueError):
                 continue  # it has ended: the next look finds out
             process.membership = text
-            if text not in self._cgroups:
-                self._cgroups[text] = Cgroup(self._files, places)
         for text in self._cgroups.keys() - {process.membership for process in self._processes.values()}:
             self._cgroups.pop(text).close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 from dataclasses import dataclass
@@ -13,11 +12,15 @@ from truechimer_agent.processes.procfiles import Schedule, Stat, parse_schedule,
 from truechimer_agent.processes.runtimes import ProcessGone
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from truechimer_agent.processes.openfiles import KernelFile, OpenFiles
     from truechimer_agent.processes.runtimes import Target
 
 MOST_TASKS = 4096
 """Tasks of one process that are watched."""
+NOT_TOLD = b"0 0 0\n"
+"""A kernel without sched_info writes this always, others for a task that has not run yet."""
 _GONE = (errno.ESRCH, errno.ENOENT)
 
 
@@ -79,7 +82,6 @@ class ProcessTasks:
         self._files = files
         self._folder = f"{target.proc}/{target.pid}"
         self._tasks: dict[int, _Task] = {}
-        self._listed = -1
         self._stat_text = b""
         self._stat_file = self._open("stat")
         try:
@@ -94,20 +96,24 @@ class ProcessTasks:
         Tasks that began since then count in full; what ended ones did after it is lost. Raises ProcessGone,
         and Lacking when the kernel does not tell run delay.
         """
-        before, self._stat = self._stat, self._read_stat()
-        growth = Growth(self._stat.is_stopped, self._stat.threads)
-        growth.major_faults = max(0, self._stat.major_faults - before.major_faults)
+        growth = Growth(is_stopped=False)
         if self._accounts_io:
             growth.io_wait_ns = 0
-        if self._stat.threads != self._listed:
-            self._list()
-        ended = [number for number, task in self._tasks.items() if not self._look_at(number, task, growth)]
-        for number in ended:
-            self._tasks.pop(number).close()
-        self._listed = -1 if ended else self._stat.threads
+        moved, ended = self._look_at(self._tasks, growth)
+        # A task has to run to be stopped, to end, to fault or to make another: the rest is as it was.
+        if moved or ended or self._first:
+            before, self._stat = self._stat, self._read_stat()
+            growth.major_faults = max(0, self._stat.major_faults - before.major_faults)
+            if ended or len(self._tasks) != min(self._stat.threads, MOST_TASKS):
+                new, _ = self._look_at(self._list(), growth)
+                moved += new
+            if self._accounts_io:
+                for number in moved:
+                    self._add_io_wait(number, self._tasks[number], growth)
         if self._first:
             self._first = False
-            return Growth(self._stat.is_stopped, self._stat.threads)
+            growth = Growth(is_stopped=False)
+        growth.is_stopped, growth.tasks = self._stat.is_stopped, self._stat.threads
         return growth
 
     def close(self) -> None:
@@ -145,8 +151,8 @@ class ProcessTasks:
         self._stat_text = text
         return stat
 
-    def _list(self) -> None:
-        """Open the tasks that are new and close those that are no more."""
+    def _list(self) -> dict[int, _Task]:
+        """Open the tasks that are new (they are returned) and close those that are no more."""
         try:
             with os.scandir(f"{self._folder}/task") as entries:
                 numbers = sorted(int(entry.name) for entry in entries if entry.name.isdigit())[:MOST_TASKS]
@@ -155,6 +161,7 @@ class ProcessTasks:
         for number in self._tasks.keys() - set(numbers):
             self._tasks.pop(number).close()
         missing: OSError | None = None
+        new: dict[int, _Task] = {}
         for number in numbers:
             if number not in self._tasks:
                 try:
@@ -162,7 +169,7 @@ class ProcessTasks:
                 except OSError as error:  # a task that ended between the listing and here is normal
                     missing = error
                 else:
-                    self._tasks[number] = _Task(file)
+                    self._tasks[number] = new[number] = _Task(file)
         if not self._tasks and missing is not None:
             self._read_stat()
             raise Lacking(
@@ -170,32 +177,43 @@ class ProcessTasks:
                 f"{self._folder}/task/*/schedstat",
                 hint="the kernel needs CONFIG_SCHED_INFO (schedstats or delay accounting)",
             )
+        return new
 
-    def _look_at(self, number: int, task: _Task, growth: Growth) -> bool:
-        """Add one task's growth; False when it ended."""
-        try:
-            text = task.schedule_file.read()
-            if text == task.schedule_text:
-                return True  # it neither ran nor came to wait: nothing else of it has changed
-            schedule = parse_schedule(text)
-        except (OSError, ValueError):
-            return False
-        before, task.schedule, task.schedule_text = task.schedule, schedule, text
-        delay_ns = max(0, schedule.delay_ns - before.delay_ns)
-        growth.run_ns += max(0, schedule.run_ns - before.run_ns)
-        growth.delay_ns += delay_ns
-        if delay_ns > growth.wait_ns:
-            growth.wait_ns = delay_ns
-            growth.wait_slices = max(1, schedule.slices - before.slices)
-        if self._accounts_io:
-            io_wait_ns = self._io_wait_ns(number, task) if self._stat.threads > 1 else self._stat.io_wait_ns
-            growth.add_wait(max(0, io_wait_ns - task.io_wait_ns))
-            task.io_wait_ns = io_wait_ns
-        return True
+    def _look_at(self, tasks: Mapping[int, _Task], growth: Growth) -> tuple[list[int], bool]:
+        """Add the growth of tasks: those that ran or waited, and whether any has ended."""
+        moved, ended = [], []
+        for number, task in tasks.items():
+            try:
+                text = task.schedule_file.read()
+                if text == task.schedule_text:
+                    if text == NOT_TOLD:
+                        moved.append(number)
+                    continue
+                schedule = parse_schedule(text)
+            except (OSError, ValueError):
+                ended.append(number)
+                continue
+            moved.append(number)
+            before, task.schedule, task.schedule_text = task.schedule, schedule, text
+            delay_ns = max(0, schedule.delay_ns - before.delay_ns)
+            growth.run_ns += max(0, schedule.run_ns - before.run_ns)
+            growth.delay_ns += delay_ns
+            if delay_ns > growth.wait_ns:
+                growth.wait_ns = delay_ns
+                growth.wait_slices = max(1, schedule.slices - before.slices)
+        for number in ended:
+            self._tasks.pop(number).close()
+        return moved, bool(ended)
 
-    def _io_wait_ns(self, number: int, task: _Task) -> int:
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            if task.stat_file is None:
-                task.stat_file = self._files.open(f"{self._folder}/task/{number}/stat")
-            return parse_stat(task.stat_file.read()).io_wait_ns
-        return task.io_wait_ns
+    def _add_io_wait(self, number: int, task: _Task, growth: Growth) -> None:
+        if self._stat.threads == 1:
+            io_wait_ns = self._stat.io_wait_ns
+        else:
+            try:
+                if task.stat_file is None:
+                    task.stat_file = self._files.open(f"{self._folder}/task/{number}/stat")
+                io_wait_ns = parse_stat(task.stat_file.read()).io_wait_ns
+            except (OSError, ValueError, IndexError):
+                return
+        growth.add_wait(max(0, io_wait_ns - task.io_wait_ns))
+        task.io_wait_ns = io_wait_ns
