@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -15,14 +17,23 @@ import pytest
 from agent.listeninghost import ListeningHost, in_loop, until
 
 from truechimer.config.model import PausesConfig, ProcessConfig
-from truechimer.readings import mono_ns
+from truechimer.readings import boot_ns, mono_ns
 from truechimer_agent.collecting import CollectFailure
 from truechimer_agent.collectors.processes import Processes
+from truechimer_agent.processes.finding import Finder
+from truechimer_agent.processes.openfiles import OpenFiles
+from truechimer_agent.processes.tasks import ProcessTasks
 
 V1 = Path("/sys/fs/cgroup")
 V2 = next((path for path in (V1 / "unified", V1) if (path / "cgroup.procs").exists()), None)
 INTERVAL_S = 0.02
 SLEEP = "import time\nwhile True: time.sleep(0.005)"
+SLEEP_LONG = "import time; time.sleep(3600)"
+THREADS = (
+    "import threading, time\n"
+    "for _ in range(3): threading.Thread(target=time.sleep, args=(3600,), daemon=True).start()\n"
+    "time.sleep(3600)"
+)
 SPIN = "while True: pass"
 
 
@@ -40,7 +51,7 @@ def child(program=SLEEP):
 @contextlib.contextmanager
 def cgroup(parent):
     """A new cgroup, removed at the end; what is in it by then has been killed."""
-    folder = parent / f"truechimer-test-{os.getpid()}-{mono_ns()}"
+    folder = parent / f"truechimer-test-{os.getpid()}-{mono_ns()}.scope"
     try:
         folder.mkdir()
     except OSError as error:
@@ -86,10 +97,11 @@ def assert_contains(pause, began_ns, ended_ns, host):
     assert abs(pause.steady_ns - host.steady_of_mono_ns(began_ns)) / 1e9 <= slack_s
 
 
+@pytest.mark.parametrize(("program", "tasks"), [(SLEEP, 1), (SLEEP_LONG, 1), (THREADS, 4)])
 @in_loop
-async def test_a_stopped_child_is_one_pause_as_long_as_it_was_stopped(tmp_path):
+async def test_a_stopped_child_is_one_pause_as_long_as_it_was_stopped(tmp_path, program, tasks):
     """However many looks find it stopped; the length is right to within two looks."""
-    with child() as process:
+    with child(program) as process:
         async with watching(tmp_path, process.pid) as (host, _collector):
             os.kill(process.pid, signal.SIGSTOP)
             began_ns = mono_ns()
@@ -106,7 +118,7 @@ async def test_a_stopped_child_is_one_pause_as_long_as_it_was_stopped(tmp_path):
         assert window.fields["count"] == sum(one.fields.get("pauses", 1) for one in told)
         assert window.fields["max_seconds"] >= pause.fields["duration_seconds"]
         (point,) = host.of("truechimer_process")
-        assert point.fields["processes"] == point.fields["tasks"] == 1
+        assert (point.fields["processes"], point.fields["tasks"]) == (1, tasks)
         assert point.fields["stopped_seconds"] == pytest.approx(
             pause.fields["duration_seconds"], abs=2 * pause.fields["interval_seconds"] + 0.02
         )
@@ -213,6 +225,101 @@ async def test_all_processes_of_a_command_are_watched_and_told_by_name(tmp_path)
             process.wait()
     (point,) = host.of("truechimer_process")
     assert point.fields["started"] == 3
+
+
+@pytest.mark.parametrize("parent", [V1 / "systemd", V2], ids=["v1", "v2"])
+@in_loop
+async def test_a_unit_is_all_the_processes_in_its_cgroup(parent):
+    """Where systemd would put them: in its own hierarchy of v1, or in the unified one."""
+    if parent is None or not (parent / "cgroup.procs").exists():
+        pytest.skip("needs systemd's hierarchy of cgroup v1, or the unified one")
+    with cgroup(parent) as folder, child() as first, child() as second, child():
+        host = ListeningHost()
+        for process in (first, second):
+            (folder / "cgroup.procs").write_text(str(process.pid))
+        sections = [
+            ProcessConfig(name="unit", unit=folder.name),
+            ProcessConfig(name="cgroup", cgroup=folder.name),
+        ]
+        collector = Processes(host, sections, PausesConfig())
+        await collector.open()
+        pids = sorted((first.pid, second.pid))
+        try:
+            await until(lambda: [sorted(found) for found in collector.watched().values()] == [pids, pids])
+        finally:
+            await collector.close()
+
+
+def as_nobody(work):
+    """What a function returns in a forked process without any privilege."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to give it up")
+    reading, writing = os.pipe()
+    if (pid := os.fork()) == 0:
+        try:
+            os.setgroups([])
+            os.setgid(65534)
+            os.setuid(65534)
+            os.write(writing, json.dumps(work()).encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    try:
+        return json.loads(os.read(reading, 65536) or b"null")
+    finally:
+        os.close(reading)
+        os.waitpid(pid, 0)
+
+
+def test_another_users_process_is_watched_without_any_privilege():
+    """Run delay, state and faults are for everybody to read."""
+
+    def look():
+        finder = Finder({"spin": lambda facts: SPIN in facts.arguments})
+        (target,) = [one for one in finder.scan(boot_ns())["spin"] if one.pid == process.pid]
+        tasks = ProcessTasks(OpenFiles(10), target, accounts_io=True)
+        tasks.look()
+        time.sleep(0.3)
+        growth = tasks.look()
+        return [growth.tasks, growth.run_ns + growth.delay_ns]
+
+    with child(SPIN) as process:
+        time.sleep(0.1)
+        tasks, busy_ns = as_nobody(look)
+    assert tasks == 1
+    assert busy_ns > 0.1e9
+
+
+def test_a_proc_that_hides_other_users_processes_is_said_to_hide_them():
+    """Mounted with hidepid; nothing is taken to be absent that cannot be seen."""
+    options = ("off", "noaccess", "invisible")
+
+    def look():
+        said = {}
+        for option in options:
+            try:
+                Finder({"any": lambda _: True}, root / option).scan(boot_ns())
+            except CollectFailure as failure:
+                said[option] = str(failure)
+        return said
+
+    mounted = []
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        root.chmod(0o755)
+        try:
+            for option in options:
+                (root / option).mkdir()
+                command = ["mount", "-t", "proc", "-o", f"hidepid={option}", "proc", root / option]
+                if subprocess.run(command, capture_output=True).returncode != 0:
+                    pytest.skip("needs root and a kernel that mounts /proc with hidepid=invisible")
+                mounted.append(root / option)
+            said = as_nobody(look)
+        finally:
+            for folder in mounted:
+                subprocess.run(["umount", folder], check=True)
+    assert set(said) == {"noaccess", "invisible"}
+    assert all("hidden" in text for text in said.values())
 
 
 @in_loop
