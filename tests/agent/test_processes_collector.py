@@ -23,6 +23,7 @@ from truechimer_agent.collectors.processes import Processes
 from truechimer_agent.processes.finding import Finder
 from truechimer_agent.processes.openfiles import OpenFiles
 from truechimer_agent.processes.tasks import ProcessTasks
+from truechimer_agent.processes.watch import Watch
 
 V1 = Path("/sys/fs/cgroup")
 V2 = next((path for path in (V1 / "unified", V1) if (path / "cgroup.procs").exists()), None)
@@ -320,6 +321,32 @@ def test_a_proc_that_hides_other_users_processes_is_said_to_hide_them():
                 subprocess.run(["umount", folder], check=True)
     assert set(said) == {"noaccess", "invisible"}
     assert all("hidden" in text for text in said.values())
+
+
+@in_loop
+async def test_a_defect_is_said_and_the_watch_starts_anew(monkeypatch):
+    """What was watched until then is still handed over."""
+    steps = []
+    step = Watch.step
+
+    def fails_once(watch):
+        steps.append(watch)
+        if len(steps) == 2:
+            raise ZeroDivisionError
+        return step(watch)
+
+    monkeypatch.setattr(Watch, "step", fails_once)
+    host = ListeningHost()
+    sections = [ProcessConfig(name="missing", command="no-such-program-anywhere")]
+    collector = Processes(host, sections, PausesConfig())
+    await collector.open()
+    await until(lambda: host.of("truechimer_process"))
+    with pytest.raises(ZeroDivisionError):
+        await collector.collect()
+    await until(lambda: len(steps) > 3)
+    await collector.close()
+    assert len({id(watch) for watch in steps}) == 2
+    assert len(host.of("truechimer_process")) == 2
 
 
 @in_loop

@@ -73,6 +73,26 @@ def test_a_task_that_began_between_two_looks_counts_in_full_and_one_that_ended_g
     watched.close(LOOK, 1)
 
 
+def test_a_task_that_ends_between_its_own_file_and_the_list_is_normal(tmp_path, monkeypatch):
+    """It was read, and is not listed any more."""
+    proc = FakeProc(tmp_path)
+    proc.add(7, tasks={7: 0, 8: 0})
+    tasks = ProcessTasks(OpenFiles(0), Target(7, 100, tmp_path), accounts_io=True)
+    tasks.look()
+    proc.schedule(7, 8, run_ns=MS)
+    proc.stat(7, threads=1)
+    listing = tasks._list
+
+    def end_first():
+        proc.end("7/task/8")
+        return listing()
+
+    monkeypatch.setattr(tasks, "_list", end_first)
+    growth = tasks.look()
+    assert growth.run_ns >= MS
+    assert growth.tasks == 1
+
+
 def test_faults_and_disk_waits_are_the_processes_and_the_tasks(tmp_path):
     """Field 42 of /proc/PID/stat is the leader's only: each task's own is read."""
     proc = FakeProc(tmp_path)

@@ -109,7 +109,8 @@ class ProcessTasks:
                 moved += new
             if self._accounts_io:
                 for number in moved:
-                    self._add_io_wait(number, self._tasks[number], growth)
+                    if number in self._tasks:  # it may have ended since
+                        self._add_io_wait(number, self._tasks[number], growth)
         if self._first:
             self._first = False
             growth = Growth(is_stopped=False)
