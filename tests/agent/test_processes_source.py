@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from truechimer_agent.processes.openfiles import OpenFiles
 from truechimer_agent.processes.procfiles import TICK_NS
 from truechimer_agent.processes.runtimes import ProcessGone, Target
-from truechimer_agent.processes.source import RETRY_NS, Source
+from truechimer_agent.processes.source import MOST_PAUSES, RETRY_NS, Source
 from truechimer_agent.processes.tasks import ProcessTasks
 
 MS = 1_000_000
@@ -56,6 +56,26 @@ def test_run_delay_is_summed_over_tasks_and_the_longest_is_one_tasks(tmp_path, l
     assert (window["count"], window["total_seconds"]) == (2, 0.04)
     assert (window["max_seconds"], window["max_upper_seconds"]) == (0.02, 0.04)
     assert window["observed_seconds"] == window["interval_seconds"] == 0.1
+    watched.close(LOOK, 1)
+
+
+def test_a_starved_pool_of_processes_tells_its_longest_pauses_and_counts_them_all(tmp_path):
+    """The window's count and sum are exact."""
+    proc = FakeProc(tmp_path)
+    pids = range(10, 10 + 2 * MOST_PAUSES)
+    for pid in pids:
+        proc.add(pid, tasks={pid: 0})
+    watched = source(tmp_path)
+    watched.watch([Target(pid, 100, tmp_path) for pid in pids], 0, 1)
+    watched.look(0, 1)
+    for pid in pids:
+        proc.schedule(pid, delay_ns=pid * MS, slices=1)
+    pauses, _ = watched.look(LOOK, 1)
+    told_ms = sorted(round(pause.fields["duration_seconds"] * 1e3) for pause in pauses)
+    assert told_ms == list(pids)[MOST_PAUSES:]
+    window = fields(watched.points(LOOK), "truechimer_pause_window")
+    assert window["count"] == len(pids)
+    assert window["total_seconds"] == pytest.approx(sum(pids) / 1e3)
     watched.close(LOOK, 1)
 
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from truechimer_agent.processes.runtimes import Target
 
 RETRY_NS = 60_000_000_000
+MOST_PAUSES = 16
+"""Pauses of one look that are handed over singly: a starved pool of processes must not flood the store."""
 MOVED_POINTS = 3
 """Every so many points a process is looked for in another cgroup: few are ever moved."""
 
@@ -166,12 +168,13 @@ class Source:
         self._processes, self._cgroups = {}, {}
         return said
 
-    def _say(self, halts: Iterable[Halt], epoch: int) -> list[Observation]:
-        said = []
+    def _say(self, halts: list[Halt], epoch: int) -> list[Observation]:
+        """The longest of them as pauses; the window counts them all."""
         for halt in halts:
             self._window.add_halt(halt)
-            said.append(pause_of_halt(halt, self.tags, epoch))
-        return said
+        if len(halts) > MOST_PAUSES:
+            halts = sorted(halts, key=lambda halt: halt.duration_ns)[-MOST_PAUSES:]
+        return [pause_of_halt(halt, self.tags, epoch) for halt in halts]
 
     def _drop(self, target: Target, now_ns: int) -> list[Halt]:
         """A process has ended, or is none of these any more."""
