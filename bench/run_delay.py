@@ -3,9 +3,10 @@
     python bench/run_delay.py [--seconds 20] [--hogs 8] [--cpus 2]
 
 Every hog reads CLOCK_MONOTONIC in a loop: a gap of 0.1 ms or more is time that it did not run. A sleeper
-wakes every 10 ms meanwhile, as a stall meter does.
+wakes every 10 ms meanwhile, as the stall meter does.
 Goals: the summed run delay that is told within 1 % of the hogs' record, pauses told of every hog, and all
-that while the sleeper's median lateness stays below 1 ms.
+that while the sleeper's median lateness stays below the meter's threshold of 5 ms (0.1 ms where nothing
+else runs).
 """
 
 from __future__ import annotations
@@ -142,9 +143,11 @@ def main() -> int:
         total_own_s += own_s
     error = total_told_s / total_own_s - 1
     print(f"{'all':<6}{total_told_s:>9.3f}{total_own_s:>9.3f}{error:>9.2%}")
+    share = total_own_s / len(hogs) / ((last_ns - first_ns) / 1e9)
+    print(f"the hogs waited {share:.0%} of the time, by their own record")
     print(f"sleeper beside them: median {median(late_ms):.3f} ms late, worst {max(late_ms):.1f} ms")
-    met = abs(error) <= GOAL and told_of and median(late_ms) < 1
-    print("goals (error ≤ 1 %, pauses of every hog, sleeper's median < 1 ms):", "MET" if met else "NOT MET")
+    met = abs(error) <= GOAL and told_of and median(late_ms) * 1e6 < THRESHOLD_NS
+    print("goals (error ≤ 1 %, pauses of every hog, sleeper's median < 5 ms):", "MET" if met else "NOT MET")
     return 0 if met else 1
 
 

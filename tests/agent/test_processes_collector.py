@@ -28,6 +28,8 @@ from truechimer_agent.processes.watch import Watch
 V1 = Path("/sys/fs/cgroup")
 V2 = next((path for path in (V1 / "unified", V1) if (path / "cgroup.procs").exists()), None)
 INTERVAL_S = 0.02
+BUSY_S = 0.1
+"""What a busy machine adds: a signal is acted upon when its process comes to run."""
 SLEEP = "import time\nwhile True: time.sleep(0.005)"
 SLEEP_LONG = "import time; time.sleep(3600)"
 THREADS = (
@@ -92,7 +94,7 @@ def pauses(host, cause):
 
 def assert_contains(pause, began_ns, ended_ns, host):
     """The pause is the injected one, to within two looks (and what this machine made of them)."""
-    slack_s = 2 * pause.fields["interval_seconds"] + 0.02
+    slack_s = 2 * pause.fields["interval_seconds"] + BUSY_S
     true_s = (ended_ns - began_ns) / 1e9
     assert abs(pause.fields["duration_seconds"] - true_s) <= slack_s
     assert abs(pause.steady_ns - host.steady_of_mono_ns(began_ns)) / 1e9 <= slack_s
@@ -121,7 +123,7 @@ async def test_a_stopped_child_is_one_pause_as_long_as_it_was_stopped(tmp_path, 
         (point,) = host.of("truechimer_process")
         assert (point.fields["processes"], point.fields["tasks"]) == (1, tasks)
         assert point.fields["stopped_seconds"] == pytest.approx(
-            pause.fields["duration_seconds"], abs=2 * pause.fields["interval_seconds"] + 0.02
+            pause.fields["duration_seconds"], abs=2 * pause.fields["interval_seconds"] + BUSY_S
         )
 
 
@@ -161,10 +163,10 @@ async def test_a_quota_of_cgroup_v1_is_told_from_a_busy_machine(tmp_path):
         async with watching(tmp_path, process.pid) as (host, _collector):
             await asyncio.sleep(1.5)
         throttled = [one for one in pauses(host, "throttled") if one.fields["confidence_ratio"] <= 0.9]
-        assert len(throttled) >= 8
-        assert sum(one.fields["duration_seconds"] for one in throttled) > 0.7
+        assert len(throttled) >= 5
+        assert sum(one.fields["duration_seconds"] for one in throttled) > 0.5
         (point,) = host.of("truechimer_process")
-        assert point.fields["throttled_seconds"] > 0.7
+        assert point.fields["throttled_seconds"] > 0.5
         assert point.fields["run_delay_seconds"] > point.fields["run_seconds"]
 
 
