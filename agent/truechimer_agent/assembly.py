@@ -16,6 +16,7 @@ from truechimer_agent.collectors.kernel import Kernel
 from truechimer_agent.collectors.mesh import Mesh
 from truechimer_agent.collectors.ntp import Ntp
 from truechimer_agent.collectors.pressure import Pressure
+from truechimer_agent.collectors.processes import Processes
 from truechimer_agent.collectors.reflector import Reflections
 from truechimer_agent.collectors.stalls import Stalls
 from truechimer_agent.collectors.tcp import Tcp
@@ -79,6 +80,7 @@ COLLECTORS: Mapping[str, Callable[[Parts], Collector]] = {
     ),
     "stalls": lambda parts: Stalls(parts, parts.config.pauses, parts.stall_log),
     "pressure": Pressure,
+    "processes": lambda parts: Processes(parts, parts.config.process, parts.config.pauses),
     "tcp": lambda parts: Tcp(parts, parts.config.probe, parts.stall_log),
     "icmp": lambda parts: Icmp(parts, parts.config.probe, parts.stall_log),
     "mesh": lambda parts: Mesh(parts, parts.config, parts.config.mesh or MeshConfig(), parts.stall_log),
@@ -122,6 +124,8 @@ def collectors_of(parts: Parts) -> dict[str, Collector]:
         idle.add("vmrestore")
     if parts.config.clockbound is None:
         idle.add("clockbound")
+    if not parts.config.process:
+        idle.add("processes")
     if parts.config.connections is None:
         idle.add("connections")
     mesh = parts.config.mesh
