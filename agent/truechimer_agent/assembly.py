@@ -11,6 +11,7 @@ from truechimer_agent.collectors.bound import Bounds
 from truechimer_agent.collectors.clockbound import ClockBound
 from truechimer_agent.collectors.connections import Connections, names_of
 from truechimer_agent.collectors.daemon import Daemons, daemons_of
+from truechimer_agent.collectors.disk import Disks
 from truechimer_agent.collectors.icmp import Icmp
 from truechimer_agent.collectors.kernel import Kernel
 from truechimer_agent.collectors.mesh import Mesh
@@ -79,6 +80,9 @@ COLLECTORS: Mapping[str, Callable[[Parts], Collector]] = {
     ),
     "stalls": lambda parts: Stalls(parts, parts.config.pauses, parts.stall_log),
     "pressure": Pressure,
+    "disk": lambda parts: Disks(
+        parts, parts.config.disk, parts.config.node, parts.config.pauses, parts.stall_log
+    ),
     "tcp": lambda parts: Tcp(parts, parts.config.probe, parts.stall_log),
     "icmp": lambda parts: Icmp(parts, parts.config.probe, parts.stall_log),
     "mesh": lambda parts: Mesh(parts, parts.config, parts.config.mesh or MeshConfig(), parts.stall_log),
@@ -122,6 +126,8 @@ def collectors_of(parts: Parts) -> dict[str, Collector]:
         idle.add("vmrestore")
     if parts.config.clockbound is None:
         idle.add("clockbound")
+    if not parts.config.disk:
+        idle.add("disk")
     if parts.config.connections is None:
         idle.add("connections")
     mesh = parts.config.mesh

@@ -13,8 +13,11 @@ from lab.harness.processes import environment
 LAB_PROGRAMS = {
     "chronyc": "chrony",
     "chronyd": "chrony",
+    "fsfreeze": "util-linux",
     "gcc": "gcc",
     "ip": "iproute2",
+    "mkfs.ext4": "e2fsprogs",
+    "mount": "mount",
     "nft": "nftables",
     "nsenter": "util-linux",
     "promtool": "prometheus",
