@@ -18,6 +18,7 @@ from truechimer_agent.collectors.mesh import Mesh
 from truechimer_agent.collectors.ntp import Ntp
 from truechimer_agent.collectors.pressure import Pressure
 from truechimer_agent.collectors.reflector import Reflections
+from truechimer_agent.collectors.scrape import Scrape
 from truechimer_agent.collectors.stalls import Stalls
 from truechimer_agent.collectors.tcp import Tcp
 from truechimer_agent.collectors.vmrestore import VmRestore, is_told
@@ -83,6 +84,7 @@ COLLECTORS: Mapping[str, Callable[[Parts], Collector]] = {
     "disk": lambda parts: Disks(
         parts, parts.config.disk, parts.config.node, parts.config.pauses, parts.stall_log
     ),
+    "scrape": lambda parts: Scrape(parts, parts.config.scrape, parts.config.pauses),
     "tcp": lambda parts: Tcp(parts, parts.config.probe, parts.stall_log),
     "icmp": lambda parts: Icmp(parts, parts.config.probe, parts.stall_log),
     "mesh": lambda parts: Mesh(parts, parts.config, parts.config.mesh or MeshConfig(), parts.stall_log),
@@ -128,6 +130,8 @@ def collectors_of(parts: Parts) -> dict[str, Collector]:
         idle.add("clockbound")
     if not parts.config.disk:
         idle.add("disk")
+    if not parts.config.scrape:
+        idle.add("scrape")
     if parts.config.connections is None:
         idle.add("connections")
     mesh = parts.config.mesh
