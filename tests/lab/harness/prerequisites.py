@@ -20,6 +20,7 @@ LAB_PROGRAMS = {
     "mount": "mount",
     "nft": "nftables",
     "nsenter": "util-linux",
+    "prometheus-node-exporter": "prometheus-node-exporter",
     "promtool": "prometheus",
     "stress-ng": "stress-ng",
     "systemd-analyze": "systemd",
