@@ -178,9 +178,10 @@ class Disks:
             self._emit(disk, began_ns, FsyncOutcome.FAILED, fields)
 
     def _look(self, disk: _Disk, now_s: float) -> int:
-        """How long a probe has been in flight; told while it is over a second."""
-        raw_ns = disk.prober.outstanding_since_ns
-        if raw_ns is None or self._host.steady().epoch != disk.epoch:
+        """How long a probe has been in flight (ns); told while it is over a second."""
+        raw_ns, epoch = disk.prober.outstanding_since_ns, self._host.steady().epoch
+        if raw_ns is None:
+            disk.epoch = epoch
             return 0
         began_ns, now_ns = self._steady_ns(raw_ns), self._host.steady_now_ns()
         hanging_ns = now_ns - began_ns
@@ -188,17 +189,19 @@ class Disks:
             return 0
         disk.looks += 1
         disk.looks_blocked += disk.prober.is_blocked()
-        disk.watch.waiting(began_ns, now_ns)
+        fields: dict[str, float | int] = {"interval_seconds": disk.config.interval_s}
+        if epoch == disk.epoch:  # else nobody knows for how long
+            fields["duration_seconds"] = hanging_ns / NS
+            disk.watch.waiting(began_ns, now_ns)
         if now_s >= disk.told_s:
             disk.told_s = now_s + max(LOOK_S, disk.config.interval_s) - LOOK_S / 2
-            fields = {"duration_seconds": hanging_ns / NS, "interval_seconds": disk.config.interval_s}
             self._emit(disk, now_ns, FsyncOutcome.HUNG, fields)
         return hanging_ns
 
     def _abandon(self, disk: _Disk) -> None:
         """A probe that has not come back when the agent ends is a pause of at least so long."""
         raw_ns = disk.prober.outstanding_since_ns
-        if raw_ns is None or self._look(disk, disk.told_s) == 0:
+        if raw_ns is None or self._look(disk, disk.told_s) == 0 or self._host.steady().epoch != disk.epoch:
             return
         now_ns = self._host.clocks.raw_ns()
         took_ns = now_ns - raw_ns
