@@ -120,7 +120,7 @@ def _plainly(error: Exception) -> str:
         case urllib3.exceptions.NameResolutionError():
             return "its name does not resolve"
         case urllib3.exceptions.NewConnectionError():
-            text = str(error).rpartition("failed to establish a new connection: ")[2]
+            text = str(error).rpartition("a new connection: ")[2]
             return excerpt((text or str(error)).encode()).lower()
         case urllib3.exceptions.ConnectTimeoutError():
             return "no connection in time"
