@@ -1,6 +1,7 @@
-"""Real programs scraped for real: node_exporter (Go), against what its runtime counted itself."""
+"""Real programs scraped for real: node_exporter (Go) and a JVM, against their own counts."""
 
 import asyncio
+import re
 import socket
 import urllib.error
 import urllib.request
@@ -18,6 +19,8 @@ pytestmark = pytest.mark.lab
 
 INTERVAL_S = 0.2
 FEWEST = 5
+EXPORTER = Path(__file__).parent / "harness/Exporter.java"
+PAUSE = re.compile(r"\[gc\] GC\((\d+)\) Pause (?:Young|Full).* ([0-9.]+)ms$", re.MULTILINE)
 
 
 def free_port() -> int:
@@ -88,3 +91,46 @@ def test_a_go_programs_collections_are_all_counted_and_its_restart_is_none(tmp_p
         assert sum(int(one.fields["count"]) for one in later) <= last.count - first.count + again.count
 
     asyncio.run(run())
+
+
+def test_a_jvms_collections_are_those_of_its_own_log(tmp_path: Path) -> None:
+    """As many pauses as in -Xlog:gc between the first page and the last, and as long, to the millisecond.
+
+    The beans are those that client_java and the JMX exporter show, in their words.
+    """
+    port, log = free_port(), tmp_path / "gc.log"
+    command = ["java", "-Xmx64m", "-XX:+UseParallelGC", f"-Xlog:gc:file={log}", str(EXPORTER), str(port)]
+
+    async def run() -> list[tuple[int, float, float, float]]:
+        host = ListeningHost()
+        config = ScrapeConfig("jvm", f"http://127.0.0.1:{port}/metrics", INTERVAL_S)
+        scraper = Scrape(host, [config], PausesConfig(threshold_ms=0.1))
+        with Process(command, log=tmp_path / "jvm.log"):
+            await scraper.open()
+            windows = lambda: host.of("truechimer_pause_window")  # noqa: E731
+            await until(lambda: len(windows()) >= 1, 60)
+            before = len(PAUSE.findall(log.read_text()))
+            seen = len(windows())
+            await until(lambda: sum(one.fields["count"] for one in windows()[seen:]) >= FEWEST, 60)
+            await scraper.close()
+            assert len(PAUSE.findall(log.read_text())) >= before + FEWEST
+        assert {one.tags["runtime"] for one in windows()} == {"jvm"}
+        assert {one.tags["cause"] for one in host.of("truechimer_pause")} == {"gc"}
+        return [
+            (
+                int(one.fields["count"]),
+                one.fields["total_seconds"],
+                one.fields["max_seconds"],
+                one.fields["max_upper_seconds"],
+            )
+            for one in windows()
+        ]
+
+    told = [window for window in asyncio.run(run()) if window[0]]
+    logged_s = [float(ms) / 1e3 for _, ms in PAUSE.findall(log.read_text())]
+    count, total_s = sum(window[0] for window in told), sum(window[1] for window in told)
+    assert FEWEST <= count <= len(logged_s)
+    # Which of the log's pauses the first window began with is not known: some run of them fits.
+    sums = [sum(logged_s[start : start + count]) for start in range(len(logged_s) - count + 1)]
+    assert min(abs(total_s - one) for one in sums) <= 0.001 * count
+    assert all(low_s <= high_s <= total_s + 1e-9 for _, _, low_s, high_s in told)

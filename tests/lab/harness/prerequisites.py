@@ -16,6 +16,7 @@ LAB_PROGRAMS = {
     "fsfreeze": "util-linux",
     "gcc": "gcc",
     "ip": "iproute2",
+    "javac": "openjdk-17-jdk-headless",
     "mkfs.ext4": "e2fsprogs",
     "mount": "mount",
     "nft": "nftables",
