@@ -56,6 +56,7 @@ class Host:
     def __init__(self) -> None:
         self.clocks = SystemClocks()
         self.seen: list[Observation] = []
+        self.told = asyncio.Event()
         self._steady = SteadyClock(0, 1)
 
     def steady(self) -> SteadyClock:
@@ -66,6 +67,13 @@ class Host:
 
     def emit(self, observation: Observation) -> None:
         self.seen.append(observation)
+        self.told.set()
+
+    async def until(self, count: int) -> None:
+        """Wait for so many observations."""
+        while len(self.seen) < count:
+            self.told.clear()
+            await self.told.wait()
 
 
 def used_s() -> float:
@@ -78,11 +86,9 @@ async def scrape(url: str, scrapes: int) -> tuple[float, int]:
     host = Host()
     collector = Scrape(host, [ScrapeConfig("bench", url, INTERVAL_S)], PausesConfig())
     await collector.open()
-    while not host.seen:
-        await asyncio.sleep(INTERVAL_S)
+    await host.until(1)
     before_s, first = used_s(), len(host.seen)
-    while len(host.seen) < first + scrapes:
-        await asyncio.sleep(INTERVAL_S)
+    await host.until(first + scrapes)
     cost_s = (used_s() - before_s) / (len(host.seen) - first)
     await collector.collect()
     await collector.close()

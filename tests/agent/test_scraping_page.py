@@ -82,6 +82,7 @@ def test_other_concurrent_work_is_left_out_too(labels):
         ("# TYPE nodejs_gc_duration_seconds histogram\n", "node"),
         ("jvm_gc_live_data_size_bytes 0.0\n", "jvm"),
         ("go_gc_duration_seconds_sum 0\ngo_gc_duration_seconds_count 0\n", "go"),
+        ("go_gc_duration_seconds_count\t0", "go"),
     ],
 )
 def test_a_runtime_that_has_not_collected_yet_is_known(text, runtime):

@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 LONGEST_LINE = 16 << 10
 MOST_LINES = 5_000
-_NAMES = "|".join(re.escape(name) for name in (*BY_NAME, *SIGNS, STARTED))
-# Only these lines are parsed: pages of megabytes are mostly about something else.
+_NAMES = (*BY_NAME, *SIGNS, STARTED)
+_SOUGHT = tuple(name.encode() for name in _NAMES)
 _WANTED = re.compile(
-    rf"^(?:# TYPE )?(?:(?:{_NAMES})|[a-zA-Z_:][a-zA-Z0-9_:]*{PREFIXED})[^\n]*$".encode(), re.MULTILINE
+    rf"(?:# TYPE )?(?:{'|'.join(_NAMES)}|[a-zA-Z_:][a-zA-Z0-9_:]*{PREFIXED})(?:_[a-z]+)?[ \t{{]".encode()
 )
 _BROKEN = (ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError, RecursionError)
 _LARGEST = 1e15
@@ -67,9 +67,10 @@ class Page:
 
 def read_page(body: bytes, *, openmetrics: bool) -> Page:
     """Read a page. Raises DecodeError when it is not what it claims to be."""
-    samples = list(_samples(body, openmetrics=openmetrics))
+    lines = _lines(body)
+    samples = list(_samples(lines, openmetrics=openmetrics))
     started_s = next((value for name, _, value in samples if name == STARTED and math.isfinite(value)), None)
-    present = {found for name, _, _ in samples if (found := _family_of(name))} | _announced(body)
+    present = {found for name, _, _ in samples if (found := _family_of(name))} | _announced(lines)
     runtimes: dict[str, RuntimePauses] = {}
     for family in FAMILIES:
         if family.name in present and family.runtime not in runtimes:
@@ -77,15 +78,36 @@ def read_page(body: bytes, *, openmetrics: bool) -> Page:
     return Page(runtimes, started_s)
 
 
-def _announced(body: bytes) -> set[str]:
+def _lines(body: bytes) -> list[bytes]:
+    """The lines about pauses: pages of megabytes are mostly about something else, and are not parsed.
+
+    Raises DecodeError for too many, or too long ones.
+    """
+    starts: set[int] = set()
+    for name in _SOUGHT:
+        at = body.find(name)
+        while at >= 0:
+            starts.add(body.rfind(b"\n", 0, at) + 1)
+            if len(starts) > MOST_LINES:
+                raise DecodeError(f"more than {MOST_LINES} lines about pauses")
+            end = body.find(b"\n", at)
+            at = body.find(name, end) if end >= 0 else -1
+    lines = []
+    for start in sorted(starts):
+        end = body.find(b"\n", start)
+        line = body[start : end if end >= 0 else len(body)]
+        if len(line) > LONGEST_LINE:
+            raise DecodeError(f"a line of over {LONGEST_LINE} bytes")
+        if _WANTED.match(line):
+            lines.append(line)
+    return lines
+
+
+def _announced(lines: Iterable[bytes]) -> set[str]:
     """Families of which a page has only the type, or only a sign: no pause of theirs has been seen yet."""
-    lines = (match[0] for match in _WANTED.finditer(body))
-    names = (line.split()[2].decode(errors="replace") for line in lines if _is_type(line))
+    types = (line.split() for line in lines if line.startswith(b"# TYPE "))
+    names = (words[2].decode(errors="replace") for words in types if len(words) > 2)
     return {found for name in names if (found := SIGNS.get(name) or _family_of(name))}
-
-
-def _is_type(line: bytes) -> bool:
-    return line.startswith(b"# TYPE ") and len(line.split()) > 2
 
 
 def _family_of(name: str) -> str | None:
@@ -101,12 +123,7 @@ def _family_of(name: str) -> str | None:
     return None
 
 
-def _samples(body: bytes, *, openmetrics: bool) -> Iterator[tuple[str, Mapping[str, str], float]]:
-    lines = [match[0] for match, _ in zip(_WANTED.finditer(body), range(MOST_LINES + 1), strict=False)]
-    if len(lines) > MOST_LINES:
-        raise DecodeError(f"more than {MOST_LINES} lines about pauses")
-    if any(len(line) > LONGEST_LINE for line in lines):
-        raise DecodeError(f"a line of over {LONGEST_LINE} bytes")
+def _samples(lines: Iterable[bytes], *, openmetrics: bool) -> Iterator[tuple[str, Mapping[str, str], float]]:
     try:
         text = b"\n".join(lines).decode()
         for family in _families(text + "\n", openmetrics=openmetrics):
