@@ -163,7 +163,7 @@ async def test_a_slow_program_holds_up_neither_the_loop_nor_the_end():
     """The loop goes on turning while a scrape waits, and closing does not wait for it."""
     host = ListeningHost()
     with program() as made:
-        made.act = lambda _handler: time.sleep(1.5)
+        made.act = lambda _handler: time.sleep(15)
         collector = scraper(host, made)
         await collector.open()
         await until(lambda: len(made.asked) == 1)
@@ -175,7 +175,7 @@ async def test_a_slow_program_holds_up_neither_the_loop_nor_the_end():
         assert turns >= 10
         began_s = time.perf_counter()
         await collector.close()
-        assert time.perf_counter() - began_s < 1.0
+        assert time.perf_counter() - began_s < 5
         assert len(made.asked) == 1
 
 

@@ -78,13 +78,13 @@ def test_nobody_there():
 
 def drips(handler):
     handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
-    for _ in range(200):
+    for _ in range(400):
         handler.wfile.write(b"x")
         time.sleep(0.05)
 
 
 def says_nothing(_handler):
-    time.sleep(3)
+    time.sleep(20)
 
 
 def endless(handler):
@@ -100,7 +100,7 @@ def test_a_slow_server_ends_with_the_time_out(act):
         made.act = act
         began_s = time.perf_counter()
         error = failure(fetcher(made, timeout_s=0.3))
-        assert time.perf_counter() - began_s < 2.5
+        assert time.perf_counter() - began_s < 8
     assert "no answer in time" in str(error)
 
 
