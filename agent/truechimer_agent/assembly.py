@@ -81,12 +81,12 @@ COLLECTORS: Mapping[str, Callable[[Parts], Collector]] = {
     ),
     "stalls": lambda parts: Stalls(parts, parts.config.pauses, parts.stall_log),
     "pressure": Pressure,
+    "tcp": lambda parts: Tcp(parts, parts.config.probe, parts.stall_log),
+    "icmp": lambda parts: Icmp(parts, parts.config.probe, parts.stall_log),
     "disk": lambda parts: Disks(
         parts, parts.config.disk, parts.config.node, parts.config.pauses, parts.stall_log
     ),
     "scrape": lambda parts: Scrape(parts, parts.config.scrape, parts.config.pauses),
-    "tcp": lambda parts: Tcp(parts, parts.config.probe, parts.stall_log),
-    "icmp": lambda parts: Icmp(parts, parts.config.probe, parts.stall_log),
     "mesh": lambda parts: Mesh(parts, parts.config, parts.config.mesh or MeshConfig(), parts.stall_log),
     "connections": lambda parts: Connections(
         parts,
@@ -128,12 +128,12 @@ def collectors_of(parts: Parts) -> dict[str, Collector]:
         idle.add("vmrestore")
     if parts.config.clockbound is None:
         idle.add("clockbound")
+    if parts.config.connections is None:
+        idle.add("connections")
     if not parts.config.disk:
         idle.add("disk")
     if not parts.config.scrape:
         idle.add("scrape")
-    if parts.config.connections is None:
-        idle.add("connections")
     mesh = parts.config.mesh
     if mesh is None:
         idle.add("reflector")
