@@ -199,9 +199,7 @@ def _rtt(reader: Reader, question: Question, limits: LimitsConfig) -> dict[str, 
 
 
 def _pauses(reader: Reader, question: Question, limits: LimitsConfig) -> dict[str, object]:  # noqa: ARG001
-    recorded = reader.rows("truechimer_pause", pauses.FIELDS)
-    windows = reader.rows("truechimer_pause_window", pauses.WINDOW_FIELDS)
-    return {"sources": pauses.describe(recorded, windows)}
+    return pauses.document(reader, question)
 
 
 def _stability(reader: Reader, question: Question, limits: LimitsConfig) -> dict[str, object]:  # noqa: ARG001
