@@ -232,10 +232,10 @@ def _timeouts(reader: Reader, question: Question, limits: LimitsConfig) -> dict[
             "advice for products is not part of this version",
             hint="ask without product and current: the uses' timeouts apply to any product",
         )
+    probes = reader.rows("truechimer_rtt", operations.FIELDS)
+    nodes = binding.ends(probes, sorted({known.node for known in reader.known}))
     return timeouts.advise(
-        reader.rows("truechimer_rtt", operations.FIELDS),
-        reader.rows("truechimer_pause", binding.PAUSE_FIELDS),
-        question,
+        probes, reader.rows("truechimer_pause", binding.PAUSE_FIELDS, nodes=nodes), question
     )
 
 
