@@ -91,6 +91,25 @@ def test_what_the_windows_count_and_nobody_recorded_is_felt_at_most() -> None:
     assert (by_limit[0.5]["arrival"], by_limit[0.5]["arrival_upper"]) == pytest.approx((0.0, 0.03))
 
 
+def test_stops_too_short_to_be_recorded_are_no_longer_than_the_nodes_threshold() -> None:
+    """A second of stops of 1 ms beside one of 0.5 s: nobody may wait 10 ms for the short ones."""
+    window = jvm(
+        10.0, count=1001, total_seconds=1.5, max_seconds=0.5, max_upper_seconds=0.5, threshold_seconds=0.0
+    )
+    long = made.pause(5.0, 0.5, "gc", source="cassandra", runtime="jvm")
+    found = {each["source"]: each for each in sources([window, long, made.pause_window(10.0)])}["cassandra"]
+    assert (found["count"], found["recorded"], found["total_s"]) == (1001, 1, 1.5)
+    first = found["felt"][0]
+    assert (first["limit_s"], first["arrival"], first["arrival_upper"]) == (
+        0.01,
+        pytest.approx(0.049),
+        pytest.approx(0.049),
+    )
+    # Without the node's threshold they may be as long as the longest.
+    (alone,) = sources([window, long])
+    assert alone["felt"][0]["arrival_upper"] == pytest.approx(0.049 + 2 * 0.049)
+
+
 def test_a_source_that_fell_silent_is_unknown_and_its_gaps_are_told() -> None:
     samples = [made.pause_window(float(at)) for at in (*range(10, 1000, 10), *range(2000, 3000, 10))]
     (found,) = sources(samples)

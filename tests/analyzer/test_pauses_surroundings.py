@@ -75,3 +75,12 @@ def test_a_disk_that_only_failed_has_no_distribution() -> None:
     (found,) = asked([fsync(3599.0, None, outcome=1)])["disks"]
     assert (found["max_s"], found["p50_s"], found["outcomes"]["failed"]) == (None, None, 1)
     assert (found["observed_s"], found["curve"]) == (0, [])
+
+
+def test_a_probe_that_hangs_is_no_probe_yet_but_the_longest_so_far() -> None:
+    """Outcomes beyond done and failed are told again and again until the probe ends."""
+    samples = [fsync(3500.0 + at, 0.001) for at in range(10)]
+    samples += [fsync(3511.0 + at, 1.0 + at, outcome=2) for at in range(60)]
+    (found,) = asked(samples)["disks"]
+    assert (found["probes"], found["max_s"], found["p50_s"]) == (10, 60.0, pytest.approx(0.001))
+    assert found["state"] == "watched"

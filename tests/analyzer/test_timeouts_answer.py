@@ -199,6 +199,9 @@ def test_a_slow_disk_binds_no_path() -> None:
     fields = {"duration_seconds": 0.9, "outcome": 0}
     disk = [made.sample("truechimer_fsync", 30.4 + 36 * at, fields, disk="/var") for at in range(100)]
     assert slow_replies(*disk) == "path:a>b/stamp"
+    kind = {"cause": "io", "node": "a", "source": "disk:var", "runtime": "disk"}
+    stalls = [made.pause(30.4 + 36 * at, 0.9, **kind) for at in range(100)]  # type: ignore[arg-type]
+    assert slow_replies(*stalls) == "path:a>b/stamp"
 
 
 def test_detect_within_alone_asks_what_it_costs() -> None:

@@ -64,7 +64,7 @@ export function readPauses(document) {
 
 /** {node, duration_s, cause} of the sources' worst pause; duration null when they had none, undefined when there are none. */
 export function worstPause(sources) {
-  const found = sources.filter((source) => source.count !== null || source.max_s !== null).map((source) => {
+  const found = sources.filter((source) => source.runtime !== "disk" && (source.count !== null || source.max_s !== null)).map((source) => {
     const top = source.longest[0];
     return { node: source.node, duration_s: source.count === 0 ? null : (top?.duration_s ?? source.max_s), cause: top?.cause ?? "unknown" };
   });

@@ -48,6 +48,7 @@ export function readSurroundings(document) {
         ...named(item),
         probes: number(item.probes),
         failed: number(object(item.outcomes).failed),
+        hung: number(object(item.outcomes).hung) ?? 0,
         n,
         quantiles: ["p50_s", "p99_s", "p999_s", "max_s"].map((field) => number(item[field])),
         curve: curvePoints(list(item.curve).map((p) => [number(p.exceedance), number(p.duration_s)]), n),
@@ -117,7 +118,7 @@ function disks(items, alone) {
   return table("Table of disks", "disks", alone, ["Disk, write and fsync", "Probes", "Failed", "p50", "p99", "p99.9", "max"], items.map((item) => [
     node(item, alone), heading(item),
     h("td", { class: "right nowrap figure" }, count(item.probes), h("span", { class: "muted" }, ` in ${span(item.observed_s)}`)),
-    h("td", { class: "right figure" }, item.failed > 0 ? h("b", { class: "lost" }, count(item.failed)) : count(item.failed)),
+    h("td", { class: "right figure" }, item.failed > 0 ? h("b", { class: "lost" }, count(item.failed)) : count(item.failed), item.hung > 0 ? h("b", { class: "lost" }, " hung") : null),
     ...item.quantiles.map((value) => figure(duration(value))),
   ]));
 }

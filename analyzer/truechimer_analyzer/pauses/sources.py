@@ -62,9 +62,21 @@ def describe(
     recorded = dict(groups(*_keys(pauses)))
     seen = dict(groups(*_keys(windows)))
     none = np.zeros(0, dtype=np.intp)
+    thresholds_s = {
+        key[:2]: _last_finite(windows.fields["threshold_seconds"][rows])
+        for key, rows in seen.items()
+        if key[3] in METERED
+    }
     return [
         _Source(
-            key, pauses, recorded.get(key, none), windows, seen.get(key, none), window, wish or felt.Wish()
+            key,
+            pauses,
+            recorded.get(key, none),
+            windows,
+            seen.get(key, none),
+            window,
+            wish or felt.Wish(),
+            thresholds_s.get(key[:2]),
         ).document()
         for key in sorted(recorded.keys() | seen.keys())
     ]
@@ -87,6 +99,7 @@ class _Source:
         watched_rows: NDArray[np.intp],
         window: Window,
         wish: felt.Wish,
+        threshold_s: float | None,
     ) -> None:
         self.key, self.pauses, self.window, self.wish = key, pauses, window, wish
         rows = rows[np.argsort(pauses.time_ns[rows], kind="stable")]
@@ -94,6 +107,8 @@ class _Source:
         self.rows = rows[np.isfinite(lengths_s) & (lengths_s > 0)]
         self.watched: Watched = watched(windows, watched_rows, window)
         self.told = _told(windows, watched_rows)
+        # A runtime's windows count every stop; rows are of those above the node's threshold.
+        self.recorded_from_s = self.told.threshold_s or threshold_s
         self.metered_s = self._interval_s() if key[3] in METERED else 0.0
         self.lengths = self._lengths(self.rows)
 
@@ -166,12 +181,11 @@ class _Source:
 
     def _felt(self, inside: Lengths, missing: float, missing_s: float) -> dict[str, object]:
         """What others feel; what the windows count beyond the recorded pauses is a sum as well."""
-        observed_s, threshold_s = self.watched.observed_s, self.told.threshold_s
+        observed_s, threshold_s = self.watched.observed_s, self.recorded_from_s
         if observed_s <= 0:
             return {"residual_p999_s": None, "residual_p999_upper_s": None, "residual": None, "felt": []}
         if missing >= 1 and missing_s > 0 and self.key[3] not in COUNTS_WAITS:
-            known_s = self.told.longest_s if self.metered_s else None
-            inside = inside.with_sum(missing_s, missing, self.told.longest_upper_s or known_s or np.inf)
+            inside = inside.with_sum(missing_s, missing, self._missing_cap_s())
         least_s, most_s = felt.residual_s(inside, observed_s)
         return {
             "residual_p999_s": least_s,
@@ -180,6 +194,16 @@ class _Source:
             "residual": felt.residual(inside, observed_s),
             "felt": felt.felt(inside, observed_s, threshold_s, self.wish),
         }
+
+    def _missing_cap_s(self) -> float:
+        """How long a pause may be that is counted and not recorded.
+
+        Of a meter it was lost on the way; of a runtime it was too short to be recorded.
+        """
+        if self.metered_s:
+            return self.told.longest_s or np.inf
+        caps_s = (self.told.longest_upper_s, None if self.told.threshold_s else self.recorded_from_s)
+        return min((cap_s for cap_s in caps_s if cap_s), default=np.inf)
 
     def _by_cause(self) -> dict[str, dict[str, object]]:
         documents: dict[str, dict[str, object]] = {}

@@ -111,10 +111,13 @@ def disks(rows: Columns, window: Window) -> list[dict[str, object]]:
         mine = unordered[np.argsort(rows.time_ns[unordered], kind="stable")]
         outcome, time_ns = rows.fields["outcome"][mine], rows.time_ns[mine]
         took_s = rows.fields["duration_seconds"][mine]
+        # Whatever else is told is told of one that has not ended yet, again and again.
+        ended = np.isin(outcome, (FsyncOutcome.DONE, FsyncOutcome.FAILED))
         done = (outcome == FsyncOutcome.DONE) & np.isfinite(took_s) & (took_s >= 0)
         lengths = Lengths.of(took_s[done])
         longest = lengths.longest_s()
-        usual_s, observed_s, unwatched_s = _probed(time_ns, took_s, window)
+        hanging_s = _greatest(took_s[~ended])
+        usual_s, observed_s, unwatched_s = _probed(time_ns[ended], took_s[ended], window)
         age_s = max(0.0, (window.as_of_ns - int(heard[mine].max())) / NS)
         found.append(
             {
@@ -124,12 +127,12 @@ def disks(rows: Columns, window: Window) -> list[dict[str, object]]:
                 "observed_s": observed_s,
                 "unwatched_s": unwatched_s,
                 "interval_s": usual_s,
-                "probes": len(mine),
+                "probes": int(np.count_nonzero(ended)),
                 "outcomes": {
                     each.name.lower(): int(np.count_nonzero(outcome == each)) for each in FsyncOutcome
                 },
                 **lengths.quantiles(),
-                "max_s": None if longest is None else longest[1],
+                "max_s": _most(None if longest is None else longest[1], hanging_s),
                 "curve": lengths.curve(),
                 "longest": [
                     {"at": iso(int(time_ns[done][at])), "duration_s": float(took_s[done][at])}
@@ -152,6 +155,10 @@ def _probed(
     allowed_s = _LATE * usual_s + np.nan_to_num(np.maximum(took_s[:-1], took_s[1:]))
     observed_s = float(apart_s[apart_s <= allowed_s].sum())
     return usual_s, observed_s, max(0.0, window.length_s - observed_s - _LATE * usual_s)
+
+
+def _most(*values: float | None) -> float | None:
+    return max((value for value in values if value is not None), default=None)
 
 
 def _warning(full: float | None, collecting_s: float | None) -> str | None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 PAUSE_FIELDS = ("duration_seconds", "pauses")
 TOP = 10
 _HOST = "host"
+_DISK = "disk"
 
 
 def ends(probes: Columns, known: Sequence[str]) -> list[str]:
@@ -29,9 +30,13 @@ def ends(probes: Columns, known: Sequence[str]) -> list[str]:
 
 
 def lengths_s(pauses: Columns) -> NDArray[np.float64]:
-    """How long each row's longest pause was at least: of a sum of several the mean, never the sum."""
+    """How long each row's longest pause was at least: of a sum of several the mean, never the sum.
+
+    NaN for a disk's: a slow fsync stops nobody but who waits for it.
+    """
     counts = pauses.fields["pauses"]
-    return pauses.fields["duration_seconds"] / np.where(counts > 1, counts, 1.0)
+    least_s = pauses.fields["duration_seconds"] / np.where(counts > 1, counts, 1.0)
+    return np.where(pauses.tags["runtime"] == _DISK, np.nan, least_s)
 
 
 def binding(operations: Operations, pauses: Columns) -> str:

@@ -223,8 +223,9 @@ def _disks(disks: list[dict[str, Any]]) -> list[RenderableType]:
 
 
 def _failed(outcomes: dict[str, Any]) -> Text:
-    failed = sum(number for name, number in outcomes.items() if name != "done")
-    return Text(count(failed), style=BAD if failed else "")
+    """How many failed, and whether one hung for so long that it was told before it ended."""
+    failed, hung = outcomes.get("failed") or 0, outcomes.get("hung") or 0
+    return Text(f"{count(failed)}{', hung' if hung else ''}", style=BAD if failed or hung else "")
 
 
 def _percent(ratio: float | None) -> str:
