@@ -151,7 +151,9 @@ class _Source:
             "not_seen_singly": round(float(self.lengths.pauses[self.lengths.pauses > 1].sum())),
             "total_s": total_s + float(outside.total_s.sum()),
             "per_hour": count * 3600 / observed_s if observed_s > 0 else None,
-            "paused_ratio": min(1.0, total_s / observed_s) if observed_s > 0 else None,
+            "paused_ratio": min(1.0, total_s / observed_s)
+            if observed_s > 0 and runtime not in COUNTS_WAITS
+            else None,
             **found,
             **self._uppers(),
             "max_s": None if longest is None else longest[0],
