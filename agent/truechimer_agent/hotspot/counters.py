@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import struct
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from truechimer.errors import DecodeError
@@ -132,21 +133,29 @@ class Counters:
         offsets = [data.longs[name] for name in names]
         self.start = min(offsets)
         self.end = max(offsets) + 8
-        self._unpack, self._order = _unpacker(data.header.order, [offset - self.start for offset in offsets])
+        self._unpack, places = _unpacker(data.header.order, [offset - self.start for offset in offsets])
+        self._pick = itemgetter(*places)
+        self._last: Sample | None = None
+        self._last_block = b""
 
     def sample(self, block: bytes) -> Sample:
         """The reading in bytes ``start`` to ``end``. Raises DecodeError for values below 0."""
-        found = self._unpack.unpack(block)
-        values = [found[place] for place in self._order]
+        # A JVM at rest costs next to nothing, and its sample is the same object.
+        if self._last is None or block != self._last_block:
+            self._last = self._decoded(block)
+            self._last_block = block
+        return self._last
+
+    def _decoded(self, block: bytes) -> Sample:
+        values: tuple[int, ...] = self._pick(self._unpack.unpack(block))
         if min(values) < 0:
             raise DecodeError(f"a counter at {min(values)}")
-        safepoints, *times = values[:4]
-        sync, ended, running = (self._ns(ticks) for ticks in times)
+        safepoints, sync, ended, running = values[0], *map(self._ns, values[1:4])
         total = sync + ended if self._is_sync_apart else ended
         collections = []
         for place, is_pausing in enumerate(self._pausing):
-            begun, *ticks = values[4 + 4 * place : 8 + 4 * place]
-            collections.append(Collections(is_pausing, begun, *(self._ns(tick) for tick in ticks)))
+            at = 4 + 4 * place
+            collections.append(Collections(is_pausing, values[at], *map(self._ns, values[at + 1 : at + 4])))
         old_used, old_limit = values[-2:] if self._has_old else (None, None)
         return Sample(
             safepoints, sync, ended, total, running, tuple(collections), old_used, old_limit or None

@@ -121,7 +121,7 @@ def open_file(target: Target, process: int, mapped: Mapped, uid: int) -> int:
 
 
 def find_in_memory(memory: int, maps: list[tuple[int, int]]) -> int | None:
-    """Address of the block, by the header at a page's beginning; looks at a bounded part, small maps first."""
+    """Where a page begins with a header; looks at a bounded part, small maps first."""
     left = _MAX_LOOKED_BYTES
     for first, last in sorted(maps, key=lambda one: one[1] - one[0]):
         for begin, end in _ends(first, last):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from truechimer.errors import DecodeError
@@ -16,6 +15,7 @@ from truechimer_agent.processes.runtimes import ProcessGone, StillLooking
 
 if TYPE_CHECKING:
     from truechimer.readings import Reading
+    from truechimer_agent.hotspot.counters import Sample
     from truechimer_agent.processes.runtimes import Polled, Target
 
 _MAX_STAT_BYTES = 4096
@@ -32,31 +32,30 @@ class HotspotReader:
         self._address = address
         self._alive = alive
         self._counters: Counters | None = None
+        self._last: Sample | None = None
         self._finder = StopFinder()
 
     def poll(self, reading: Reading, steady_ns: int) -> Polled:
         """See RuntimeReader.poll. Raises StillLooking while the JVM starts."""
         target = self._target
         try:
-            try:
-                counters = self._counters or self._found()
-                block = self._read(counters.start, counters.end)
-            finally:
-                # After the data: whatever was read then was this process's.
-                self._check_alive()
-            sample = counters.sample(block)
+            counters = self._counters or self._found()
+            sample = counters.sample(self._read(counters.start, counters.end))
         except DecodeError as error:
-            self._counters = None
+            self._check_alive()
+            # What it says next may be told in other places: nothing of it can be compared.
+            self._counters = self._last = None
+            self._finder = StopFinder()
             raise CollectFailure(f"process {target.pid} is no HotSpot JVM, or damaged: {error}") from error
         except OSError as error:
+            self._check_alive()
             raise place.gone_or_lacking(target, error, "the performance data") from error
+        # Counters that moved are alive.
+        if sample is self._last:
+            self._check_alive()
+        self._last = sample
         age_ns = reading.boot_ns - target.start_ticks * NS // _TICKS_PER_S
-        polled = self._finder.saw(sample, reading.mono_ns, age_ns)
-        if not polled.stops:
-            return polled
-        ahead_ns = steady_ns - reading.mono_ns
-        stops = (replace(stop, start_steady_ns=stop.start_steady_ns + ahead_ns) for stop in polled.stops)
-        return replace(polled, stops=tuple(stops))
+        return self._finder.saw(sample, reading.mono_ns, steady_ns, age_ns)
 
     def close(self) -> None:
         """Let go of the files."""

@@ -56,7 +56,7 @@ class _Moved:
 
 
 class StopFinder:
-    """Takes each reading, gives what happened since the one before; starts are of CLOCK_MONOTONIC."""
+    """Takes each reading, gives what happened since the one before."""
 
     def __init__(self) -> None:
         self._base: Sample | None = None
@@ -66,8 +66,10 @@ class StopFinder:
         self._safepoints = Anchor()
         self._ticks = Anchor()
 
-    def saw(self, sample: Sample, mono_ns: int, age_ns: int) -> Polled:
-        """What happened since the last call; the first one begins. ``age_ns``: the process's at most.
+    def saw(self, sample: Sample, mono_ns: int, steady_ns: int, age_ns: int) -> Polled:
+        """What happened since the last call; the first one begins.
+
+        ``mono_ns`` and ``steady_ns``: CLOCK_MONOTONIC and S when it was read; ``age_ns``: the process's at most.
 
         Raises CollectFailure for counters that go backwards, or that tell more than the process has lived;
         the next reading then begins anew.
@@ -91,11 +93,10 @@ class StopFinder:
             if sample.safepoints == base.safepoints:
                 self._base_mono_ns = mono_ns
             return Polled(heap=heap)
-        polled = self._told(base, sample, last_poll_ns, mono_ns)
-        return replace(polled, heap=heap)
+        return self._told(base, sample, last_poll_ns, mono_ns, steady_ns - mono_ns, heap)
 
     def _begin(self, sample: Sample, safepoints: int, mono_ns: int) -> None:
-        self._base = replace(sample, safepoints=safepoints)
+        self._base = sample if safepoints == sample.safepoints else replace(sample, safepoints=safepoints)
         self._base_mono_ns = mono_ns
 
     def _heap(self, sample: Sample, mono_ns: int) -> Heap | None:
@@ -105,7 +106,9 @@ class StopFinder:
         running_ns = max(1, mono_ns - self._ticks.at(min(entries))) if entries else 0
         return Heap(sample.old_used, sample.old_limit, running_ns)
 
-    def _told(self, base: Sample, sample: Sample, last_poll_ns: int, now_ns: int) -> Polled:
+    def _told(
+        self, base: Sample, sample: Sample, last_poll_ns: int, now_ns: int, ahead_ns: int, heap: Heap | None
+    ) -> Polled:
         begun = sample.safepoints - base.safepoints
         total_ns = sample.total_ns - base.total_ns
         sync_ns = sample.sync_ns - base.sync_ns
@@ -117,17 +120,17 @@ class StopFinder:
             # 0: it was under way, unseen, when its beginning was counted with others' ends.
             end_ns = min(max(self._safepoints.at(sample.told_ns), last_poll_ns), now_ns)
             cause, confidence = _cause_of_one(pausing, sample.collections, moved)
-            stops = [Stop(end_ns - total_ns, total_ns, cause, confidence, 1, sync_ns)]
+            stops = [Stop(end_ns - total_ns + ahead_ns, total_ns, cause, confidence, 1, sync_ns)]
             longest_ns = upper_ns = total_ns
         else:
-            stops, longest_ns, upper_ns = self._several(pausing, count, total_ns, sync_ns, now_ns)
+            stops, longest_ns, upper_ns = self._several(pausing, count, total_ns, sync_ns, now_ns, ahead_ns)
         upper_ns += self._open_sync_ns
         self._open_sync_ns = sync_ns if is_one_open else 0
         self._begin(sample, sample.safepoints - is_one_open, now_ns)
-        return Polled(tuple(stops), count, total_ns, sync_ns, longest_ns, upper_ns)
+        return Polled(tuple(stops), count, total_ns, sync_ns, longest_ns, upper_ns, heap)
 
     def _several(
-        self, pausing: list[_Moved], count: int, total_ns: int, sync_ns: int, now_ns: int
+        self, pausing: list[_Moved], count: int, total_ns: int, sync_ns: int, now_ns: int, ahead_ns: int
     ) -> tuple[list[Stop], int, int]:
         """Singly what the collectors tell singly; the rest of theirs, and what is not theirs, by sums."""
         apart = _apart([one.last for one in pausing if one.last is not None])
@@ -143,15 +146,19 @@ class StopFinder:
         stops = []
         for entry_ns, length_ns in sorted(singly):
             start_ns = min(self._ticks.at(entry_ns), now_ns - length_ns)
-            stops.append(Stop(start_ns, length_ns, Cause.GC, _CERTAIN))
+            stops.append(Stop(start_ns + ahead_ns, length_ns, Cause.GC, _CERTAIN))
         rest = count - len(singly)
         rest_ns = total_ns - sum(length for _, length in singly)
         # Two collections of one safepoint make this too many, never more than there are.
         by_gc = max(0, min(collected - len(singly), rest))
         gc_ns = max(0, min(sum(one.time_ns for one in pausing) - (total_ns - rest_ns), rest_ns))
-        for how_many, of_it_ns, cause in _groups(rest, rest_ns, by_gc, gc_ns):
-            stops.append(Stop(self._base_mono_ns, of_it_ns, cause, _SHARED, how_many))
-        return _with_sync(stops, sync_ns), longest_ns, upper_ns
+        groups = _groups(rest, rest_ns, by_gc, gc_ns)
+        # The time to safepoints is known in sum: a lone group carries it.
+        group_sync_ns = None if singly or len(groups) > 1 else sync_ns
+        for how_many, of_it_ns, cause in groups:
+            start_ns = self._base_mono_ns + ahead_ns
+            stops.append(Stop(start_ns, of_it_ns, cause, _SHARED, how_many, group_sync_ns))
+        return stops, longest_ns, upper_ns
 
 
 def _groups(rest: int, rest_ns: int, by_gc: int, gc_ns: int) -> list[tuple[int, int, Cause]]:
@@ -160,13 +167,6 @@ def _groups(rest: int, rest_ns: int, by_gc: int, gc_ns: int) -> list[tuple[int, 
     if by_gc == 0:
         return [(rest, rest_ns, Cause.SAFEPOINT)]
     return [(by_gc, gc_ns, Cause.GC), (rest - by_gc, rest_ns - gc_ns, Cause.SAFEPOINT)]
-
-
-def _with_sync(stops: list[Stop], sync_ns: int) -> list[Stop]:
-    """The time to safepoints is known in sum: a lone group carries it."""
-    if len(stops) == 1:
-        return [replace(stops[0], sync_ns=sync_ns)]
-    return stops
 
 
 def _moved(was: Collections, now: Collections) -> _Moved:
@@ -208,19 +208,16 @@ def _apart(latest: list[tuple[int, int]]) -> list[list[tuple[int, int]]]:
 
 
 def _problem(sample: Sample, base: Sample | None, age_ns: int) -> str | None:
+    if sample is base:
+        return None
     told_ns = max([sample.told_ns, *(one.exit_ns for one in sample.collections)])
     if told_ns > age_ns + _AGE_SLACK_NS:
         return f"they tell of {told_ns} ns, the process has lived {age_ns} ns"
-    if base is None:
-        return None
-    if any(
-        now < was
-        for now, was in (
-            (sample.ended_ns, base.ended_ns),
-            (sample.sync_ns, base.sync_ns),
-            (sample.safepoints, base.safepoints),
-            (sample.running_ns, base.running_ns),
-        )
+    if base is not None and (
+        sample.ended_ns < base.ended_ns
+        or sample.sync_ns < base.sync_ns
+        or sample.safepoints < base.safepoints
+        or sample.running_ns < base.running_ns
     ):
         return "they went backwards"
     return None
