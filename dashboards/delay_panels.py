@@ -9,7 +9,7 @@ PAUSES = Row(
     (
         Panel(
             "Pauses by cause",
-            "How many pauses above the threshold, by what caused them.",
+            "How many pauses above the threshold, by what caused them; those not seen singly count as one.",
             "none",
             (
                 Query(

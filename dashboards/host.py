@@ -6,9 +6,10 @@ from dashboards.clock_panels import CLOCK, FLEET
 from dashboards.delay_panels import AGENT, NETWORK, PAUSES
 from dashboards.metrics import refuse_unknown
 from dashboards.panels import Query
+from dashboards.process_panels import WATCHED
 
 SELECTOR = 'cluster=~"$cluster",node=~"$node"'
-ROWS = (FLEET, CLOCK, PAUSES, NETWORK, AGENT)
+ROWS = (FLEET, CLOCK, PAUSES, WATCHED, NETWORK, AGENT)
 EVENTS = Query('truechimer_clock_event_size_seconds{HOST,kind!="agent_start"}')
 
 

@@ -3,38 +3,16 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import Literal
 
+from dashboards.alerts import Alert, Group
+from dashboards.pause_rules import PAUSES
 from truechimer.codes import BoundReason, BoundStatus, Leap, ServerVerdict
 
 MAX_OFFSET_S = 0.05
 MAX_FREQUENCY_PPM = 100
-MAX_PAUSE_S = 1
 MAX_UNANSWERED = 0.05
 MAX_LOST_ONE_WAY = 0.05
 LOSS_RATIO = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Alert:
-    """One rule. ``lasting`` is Prometheus' ``for``; annotations may use its templates."""
-
-    name: str
-    expression: str
-    lasting: str
-    severity: Literal["critical", "warning", "info"]
-    summary: str
-    description: str
-    runbook: str
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Rules evaluated together."""
-
-    name: str
-    alerts: tuple[Alert, ...]
 
 
 # chronyd tells what is left to be slewed now; the others an offset of which some part has been slewed since.
@@ -192,18 +170,6 @@ _DELAYS = Group(
     "truechimer-delays",
     (
         Alert(
-            "TruechimerLongPause",
-            f"max_over_time(truechimer_pause_duration_seconds[10m]) > {MAX_PAUSE_S}",
-            "0s",
-            "warning",
-            "{{ $labels.node }}: {{ $labels.source }} stood still for {{ $value | humanizeDuration }} "
-            "({{ $labels.cause }})",
-            "Longer than many leases and heartbeats: others may have taken it for dead meanwhile.",
-            "`truechimer pauses --node` shows the evidence for the cause. throttled: raise the quota; "
-            "steal: move "
-            "the machine; gc: tune the heap; io or memory: see the pressure panels.",
-        ),
-        Alert(
             "TruechimerProbesUnanswered",
             f"{_UNANSWERED} > {MAX_UNANSWERED}",
             "5m",
@@ -277,7 +243,7 @@ _AGENTS = Group(
     ),
 )
 
-GROUPS = (_CLOCKS, _DELAYS, _AGENTS)
+GROUPS = (_CLOCKS, PAUSES, _DELAYS, _AGENTS)
 
 
 def all_alerts() -> tuple[Alert, ...]:

@@ -11,13 +11,16 @@ from truechimer_agent.collectors.bound import Bounds
 from truechimer_agent.collectors.clockbound import ClockBound
 from truechimer_agent.collectors.connections import Connections, names_of
 from truechimer_agent.collectors.daemon import Daemons, daemons_of
+from truechimer_agent.collectors.disk import Disks
 from truechimer_agent.collectors.helpers import Helpers
 from truechimer_agent.collectors.icmp import Icmp
 from truechimer_agent.collectors.kernel import Kernel
 from truechimer_agent.collectors.mesh import Mesh
 from truechimer_agent.collectors.ntp import Ntp
 from truechimer_agent.collectors.pressure import Pressure
+from truechimer_agent.collectors.processes import Processes
 from truechimer_agent.collectors.reflector import Reflections
+from truechimer_agent.collectors.scrape import Scrape
 from truechimer_agent.collectors.stalls import Stalls
 from truechimer_agent.collectors.tcp import Tcp
 from truechimer_agent.collectors.vmrestore import VmRestore, is_told
@@ -81,8 +84,13 @@ COLLECTORS: Mapping[str, Callable[[Parts], Collector]] = {
     "stalls": lambda parts: Stalls(parts, parts.config.pauses, parts.stall_log),
     "helpers": lambda parts: Helpers(parts, parts.config.pauses, parts.config.runtime_dir),
     "pressure": Pressure,
+    "processes": lambda parts: Processes(parts, parts.config.process, parts.config.pauses),
     "tcp": lambda parts: Tcp(parts, parts.config.probe, parts.stall_log),
     "icmp": lambda parts: Icmp(parts, parts.config.probe, parts.stall_log),
+    "disk": lambda parts: Disks(
+        parts, parts.config.disk, parts.config.node, parts.config.pauses, parts.stall_log
+    ),
+    "scrape": lambda parts: Scrape(parts, parts.config.scrape, parts.config.pauses),
     "mesh": lambda parts: Mesh(parts, parts.config, parts.config.mesh or MeshConfig(), parts.stall_log),
     "connections": lambda parts: Connections(
         parts,
@@ -126,8 +134,14 @@ def collectors_of(parts: Parts) -> dict[str, Collector]:
         idle.add("helpers")
     if parts.config.clockbound is None:
         idle.add("clockbound")
+    if not parts.config.process:
+        idle.add("processes")
     if parts.config.connections is None:
         idle.add("connections")
+    if not parts.config.disk:
+        idle.add("disk")
+    if not parts.config.scrape:
+        idle.add("scrape")
     mesh = parts.config.mesh
     if mesh is None:
         idle.add("reflector")

@@ -199,9 +199,7 @@ def _rtt(reader: Reader, question: Question, limits: LimitsConfig) -> dict[str, 
 
 
 def _pauses(reader: Reader, question: Question, limits: LimitsConfig) -> dict[str, object]:  # noqa: ARG001
-    recorded = reader.rows("truechimer_pause", pauses.FIELDS)
-    windows = reader.rows("truechimer_pause_window", pauses.WINDOW_FIELDS)
-    return {"sources": pauses.describe(recorded, windows)}
+    return pauses.document(reader, question)
 
 
 def _stability(reader: Reader, question: Question, limits: LimitsConfig) -> dict[str, object]:  # noqa: ARG001
@@ -234,10 +232,10 @@ def _timeouts(reader: Reader, question: Question, limits: LimitsConfig) -> dict[
             "advice for products is not part of this version",
             hint="ask without product and current: the uses' timeouts apply to any product",
         )
+    probes = reader.rows("truechimer_rtt", operations.FIELDS)
+    nodes = binding.ends(probes, sorted({known.node for known in reader.known}))
     return timeouts.advise(
-        reader.rows("truechimer_rtt", operations.FIELDS),
-        reader.rows("truechimer_pause", binding.PAUSE_FIELDS),
-        question,
+        probes, reader.rows("truechimer_pause", binding.PAUSE_FIELDS, nodes=nodes), question
     )
 
 

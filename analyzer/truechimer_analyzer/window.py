@@ -32,7 +32,7 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
     "clocks": _COMMON,
     "skew": (*_COMMON, "max_offset", "k", "pairs"),
     "rtt": (*_COMMON, "histogram", "by", "via", "peer"),
-    "pauses": _COMMON,
+    "pauses": (*_COMMON, "source", "stay", "heartbeat"),
     "stability": _COMMON,
     "timeouts": (*_COMMON, "false_per_month", "detect_within", "rate", "product", "current"),
     "report": (*_COMMON, "false_per_month", "detect_within", "rate", "kind"),
@@ -83,6 +83,9 @@ class Question:
     max_offset_s: float | None = None
     k: int = LIARS_TOLERATED
     pairs: int | None = None
+    source: str | None = None
+    stay_s: float | None = None
+    heartbeat_s: float | None = None
 
 
 def parse_question(command: str, options: Mapping[str, str], now_ns: int) -> Question:
@@ -117,6 +120,9 @@ def parse_question(command: str, options: Mapping[str, str], now_ns: int) -> Que
         max_offset_s=_seconds("max_offset", given.get("max_offset")),
         k=int(_one_of("k", given.get("k", str(LIARS_TOLERATED)), _LIARS)),
         pairs=_count("pairs", given.get("pairs")),
+        source=given.get("source"),
+        stay_s=_seconds("stay", given.get("stay")),
+        heartbeat_s=_seconds("heartbeat", given.get("heartbeat")),
     )
 
 

@@ -96,10 +96,11 @@ class ProbeOutcome(IntEnum):
 
 
 class FsyncOutcome(IntEnum):
-    """What became of one write + fsync."""
+    """What became of one write + fsync; one that hangs is told again and again until it ends."""
 
     DONE = 0
     FAILED = 1
+    HUNG = 2
 
 
 class Leap(IntEnum):

@@ -131,6 +131,11 @@ def mono_ns() -> int:
     return time.monotonic_ns()
 
 
+def thread_cpu_ns() -> int:
+    """CPU time that the calling thread has used, in ns."""
+    return time.thread_time_ns()
+
+
 def boot_ns() -> int:
     """CLOCK_BOOTTIME in ns: MONOTONIC plus time asleep, comparable within one boot."""
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME)

@@ -347,8 +347,10 @@ MEASUREMENTS: Mapping[str, Measurement] = {
             "probe",
             ("disk",),
             (
-                _float("duration_seconds", "write + fsync of a small file"),
+                _float("duration_seconds", "write + fsync of a small file; how long so far while it hangs"),
                 _int("outcome", "what became of it", FsyncOutcome),
+                _int("hidden", "probes that were due meanwhile and could not begin"),
+                _float("interval_seconds", "how often is probed"),
             ),
         ),
         Measurement(

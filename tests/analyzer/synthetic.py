@@ -115,22 +115,43 @@ def probe(
     return sample("truechimer_rtt", at_s, fields, node, peer=peer, via=via)
 
 
-def pause(at_s: float, duration_s: float, cause: str = "stopped", node: str = "a") -> Sample:
-    """One pause that the host's own meter saw."""
-    fields = {"duration_seconds": duration_s, "confidence_ratio": 0.9, "run_delay_seconds": 0.0}
-    return sample("truechimer_pause", at_s, fields, node, source="host", runtime="host", cause=cause)
+def pause(
+    at_s: float,
+    duration_s: float,
+    cause: str = "stopped",
+    node: str = "a",
+    source: str = "host",
+    runtime: str = "host",
+    **fields: float,
+) -> Sample:
+    """One pause; one that the host's own meter saw unless told."""
+    values: dict[str, float | int] = {
+        "duration_seconds": duration_s,
+        "confidence_ratio": 0.9,
+        "run_delay_seconds": 0.0,
+        **fields,
+    }
+    return sample("truechimer_pause", at_s, values, node, source=source, runtime=runtime, cause=cause)
 
 
-def pause_window(at_s: float, observed_s: float = 10.0, node: str = "a") -> Sample:
-    """Ten seconds that the host's own meter watched."""
-    fields: dict[str, float | int] = {
+def pause_window(
+    at_s: float,
+    observed_s: float = 10.0,
+    node: str = "a",
+    source: str = "host",
+    runtime: str = "host",
+    **fields: float,
+) -> Sample:
+    """Ten seconds that were watched, quiet and by the host's own meter unless told."""
+    values: dict[str, float | int] = {
         "observed_seconds": observed_s,
         "count": 0,
         "total_seconds": 0.0,
         "max_seconds": 0.001,
         "threshold_seconds": 0.005,
+        **fields,
     }
-    return sample("truechimer_pause_window", at_s, fields, node, source="host", runtime="host")
+    return sample("truechimer_pause_window", at_s, values, node, source=source, runtime=runtime)
 
 
 def columns(measurement: str, samples: Iterable[Sample], late_s: float = 0.0) -> Columns:

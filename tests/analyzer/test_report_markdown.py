@@ -157,3 +157,34 @@ def test_offsets_carry_their_sign() -> None:
     assert (signed(-0.5), signed(0.5), signed(None)) == ("−500 ms", "+500 ms", "–")
     assert rate(-1.0, 12.34) == "−1.0 to +12.3"
     assert rate(None, 1.0) == "–"
+
+
+def test_pauses_are_reported_with_their_exposure_and_what_is_beside_them() -> None:
+    kind = {"source": "db", "runtime": "jvm"}
+    samples = [*host(), made.pause_window(390.0, count=1, total_seconds=1.2, max_seconds=1.2)]
+    samples += [
+        made.pause_window(100.0, count=9, total_seconds=0.9, max_seconds=0.1, max_upper_seconds=0.4, **kind),
+        made.pause(95.0, 0.9, "gc", pauses=9, sync_seconds=0.02, **kind),
+        made.pause(95.0, 0.5, "io", source="blind", runtime="node"),
+        made.sample(
+            "truechimer_process", 390, {"observed_seconds": 10.0, "processes": 0, "run_seconds": 1.0,
+             "run_delay_seconds": 3.0}, **kind
+        ),
+        made.sample("truechimer_heap", 390, {"old_full_ratio": 0.95}, **kind),
+        made.sample("truechimer_fsync", 390, {"duration_seconds": 0.25, "outcome": 0}, disk="/var/*"),
+    ]  # fmt: skip
+    text = report(samples)
+    for part in (
+        "**a: db: unknown**, nobody has looked for 300 s",
+        "a: db: 9 pauses were not seen singly",
+        "9 in 900 ms, on average 100 ms, of a: db at",
+        "(gc, 90% sure): sync 20 ms",
+        "100 ms … 400 ms",
+        "**a: blind: refused**: nobody was looking",
+        "3 s (75 % of what it wanted)",
+        "nearly full",
+        "| a: /var/\\* | watched | 0 s | 1 | 0 |",
+        "What others feel, at most:",
+    ):
+        assert part in text, part
+    assert "None" not in text

@@ -153,6 +153,57 @@ def test_a_pause_that_covers_the_slow_replies_binds() -> None:
     assert found["evidence"]["max_pause_s"] == 0.9
 
 
+def slow_replies(*pauses: Sample, peer: str = "b") -> str:
+    """What binds when a hundred replies of 0.8 s are in an hour, with these pauses beside each."""
+    samples = hour()
+    for at in range(100):
+        samples.append(made.probe(30.5 + 36 * at, 0.8, via="stamp", peer=peer))
+    binding: str = ask([*samples, *pauses], false_per_month="1e5")["uses"][0]["binding"]
+    return binding
+
+
+def collections(node: str, **fields: float) -> list[Sample]:
+    """A collection of 0.9 s of a watched process at each slow reply."""
+    fields = {"duration_s": 0.9, **fields}
+    return [
+        made.pause(30.4 + 36 * at, cause="gc", node=node, source="kafka", runtime="jvm", **fields)  # type: ignore[arg-type]
+        for at in range(100)
+    ]
+
+
+def test_collections_of_a_watched_process_at_the_far_end_bind_by_name() -> None:
+    assert slow_replies(*collections("b")) == "pause:gc@b"
+    # Also when only the near end was asked about.
+    samples = [made.probe(30.5 + 36 * at, 0.8) for at in range(100)]
+    found = ask([*samples, *collections("b")], node="a", false_per_month="1e6")
+    assert found["uses"][0]["binding"] == "pause:gc@b"
+
+
+def test_pauses_of_nodes_that_are_at_neither_end_bind_nothing() -> None:
+    assert slow_replies(*collections("c")) == "path:a>b/stamp"
+
+
+def test_a_sum_binds_by_its_mean_and_never_by_itself() -> None:
+    assert slow_replies(*collections("b", pauses=2)) == "pause:gc@b"
+    assert slow_replies(*collections("b", pauses=9)) == "path:a>b/stamp"
+    found = ask([*hour(), made.pause(5.0, 0.9, pauses=9)], false_per_month="1e5")
+    assert found["evidence"]["max_pause_s"] == pytest.approx(0.1)
+
+
+def test_a_whole_hosts_pause_binds_before_that_of_one_of_its_processes() -> None:
+    stopped = [made.pause(30.4 + 36 * at, 0.7, "steal", node="b") for at in range(100)]
+    assert slow_replies(*collections("b"), *stopped) == "pause:steal@b"
+
+
+def test_a_slow_disk_binds_no_path() -> None:
+    fields = {"duration_seconds": 0.9, "outcome": 0}
+    disk = [made.sample("truechimer_fsync", 30.4 + 36 * at, fields, disk="/var") for at in range(100)]
+    assert slow_replies(*disk) == "path:a>b/stamp"
+    kind = {"cause": "io", "node": "a", "source": "disk:var", "runtime": "disk"}
+    stalls = [made.pause(30.4 + 36 * at, 0.9, **kind) for at in range(100)]  # type: ignore[arg-type]
+    assert slow_replies(*stalls) == "path:a>b/stamp"
+
+
 def test_detect_within_alone_asks_what_it_costs() -> None:
     found = ask(hour(), detect_within="500ms")
     request = found["uses"][0]

@@ -95,18 +95,36 @@ def source(name: str, seed: int = 1, pauses: int = 40) -> Document:
         "node": name,
         "source": "host",
         "runtime": "host",
+        "state": "watched",
+        "last_watched_s": 4.0,
         "observed_s": 3590.0,
+        "unwatched_s": 0.0,
+        "unwatched": [],
         "count": pauses,
+        "count_of": "pauses",
+        "recorded": pauses,
+        "not_seen_singly": 0,
         "total_s": sum(one["duration_s"] for one in timeline),
         "per_hour": float(pauses),
         "p50_s": 0.0081 if pauses else None,
         "p99_s": 0.061 if pauses else None,
         "max_s": longest[0]["duration_s"] if longest else 0.0011,
         "residual_p999_s": 0.0019,
+        "residual_p999_upper_s": 0.0019,
         "causes": {},
+        "curve": exceedances([one["duration_s"] for one in timeline]),
         "longest": longest,
         "timeline": timeline,
     }
+
+
+def exceedances(durations: list[float]) -> list[Document]:
+    """The curve of these lengths."""
+    falling = sorted(durations, reverse=True)
+    points = [
+        {"exceedance": (k + 1) / len(falling), "duration_s": length} for k, length in enumerate(falling)
+    ]
+    return points[::-1]
 
 
 def at(age_s: float) -> str:
@@ -196,6 +214,84 @@ def record(name: str, *, most_s: float = 7200.0, needed_s: float | None = None) 
         if refused
         else None,
     }
+
+
+def watched(fleet: Fleet) -> Fleet:
+    """With a JVM that fell silent, its pauses in part not seen singly, its process, its heap, and a disk."""
+    (host,) = fleet.documents["pauses"]["sources"]
+    who = {"cluster": "prod", "node": host["node"]}
+    host.update(
+        unwatched=[{"from": at(2400), "to": at(1800)}], unwatched_s=600.0, observed_s=2990.0, cluster="prod"
+    )
+    beside = {**who, "source": "cassandra", "runtime": "jvm", "state": "unknown", "last_watched_s": 900.0}
+    together = {
+        "at": at(1500),
+        "duration_s": 0.05,
+        "upper_s": 0.3,
+        "pauses": 9,
+        "sum_s": 0.45,
+        "cause": "gc",
+        "confidence": 0.9,
+        "evidence": {"sync_seconds": 0.004},
+    }
+    jvm = {
+        **source("web-1", seed=5, pauses=0),
+        **beside,
+        "observed_s": 2700.0,
+        "unwatched_s": 900.0,
+        "unwatched": [{"from": at(900), "to": at(0)}],
+        "count": 9,
+        "recorded": 9,
+        "not_seen_singly": 9,
+        "total_s": 0.45,
+        "max_s": 0.05,
+        "max_upper_s": 0.3,
+        "residual_p999_upper_s": 0.005,
+        "longest": [together],
+        "timeline": [together],
+    }
+    process = {
+        **beside,
+        "processes": 0,
+        "started": 1,
+        "ended": 1,
+        "run_s": 30.0,
+        "run_delay_s": 90.0,
+        "run_delay_ratio": 0.75,
+        "run_delay_max_s": 4.5,
+        "major_faults": 12,
+        "stopped_s": 0.25,
+    }
+    heap = {
+        **beside,
+        "state": "watched",
+        "old_used_bytes": 1_020_054_733,
+        "old_limit_bytes": 1_073_741_824,
+        "old_full_ratio": 0.95,
+        "old_full_ratio_max": 0.97,
+        "warning": "nearly_full",
+    }
+    disk = {
+        **who,
+        "disk": "/var/lib/etcd",
+        "state": "watched",
+        "observed_s": 3600.0,
+        "probes": 3600,
+        "outcomes": {"done": 3599, "failed": 1},
+        "p50_s": 0.0011,
+        "p99_s": 0.0094,
+        "p999_s": 0.12,
+        "max_s": 1.25,
+        "curve": exceedances([0.001 + 1.249 * (i / 99) ** 8 for i in range(100)]),
+    }
+    fleet.documents["pauses"] |= {
+        "as_of": AS_OF,
+        "sources": [host, jvm],
+        "processes": [process],
+        "heaps": [heap],
+        "disks": [disk],
+    }
+    return fleet
 
 
 def stability(*names: str, **options: Any) -> Document:

@@ -142,6 +142,75 @@ PAUSES = {
         }
     ]
 }
+WATCHED = {
+    "asked": {"source": None, "stay_s": 1.0, "heartbeat_s": 1.0},
+    "sources": [
+        {
+            "node": "a",
+            "source": "cassandra[x]",
+            "runtime": "jvm",
+            "state": "unknown",
+            "last_watched_s": 300.0,
+            "observed_s": 100.0,
+            "unwatched_s": 3500.0,
+            "refused": None,
+            "count": 2,
+            "not_seen_singly": 2,
+            "per_hour": 72.0,
+            "max_s": 0.015,
+            "max_upper_s": 0.03,
+            "residual_p999_s": 0.0,
+            "residual_p999_upper_s": 0.0,
+            "causes": {"gc": 2},
+            "felt": [
+                {
+                    "limit_s": 0.01,
+                    "arrival": 0.0001,
+                    "arrival_upper": 0.0002,
+                    "staying": 0.02,
+                    "staying_upper": 0.04,
+                    "false_suspicions_hz": None,
+                    "false_suspicions_upper_hz": None,
+                }
+            ],
+            "longest": [
+                {
+                    "at": "2026-11-22T21:00:00Z",
+                    "duration_s": 0.015,
+                    "upper_s": 0.03,
+                    "pauses": 2,
+                    "sum_s": 0.03,
+                    "cause": "gc",
+                    "confidence": 0.9,
+                    "evidence": {"sync_seconds": 0.002},
+                }
+            ],
+        }
+    ],
+    "processes": [
+        {
+            "node": "a",
+            "source": "cassandra[x]",
+            "runtime": "jvm",
+            "state": "watched",
+            "processes": 0,
+            "run_delay_ratio": 0.75,
+        }
+    ],
+    "heaps": [
+        {"node": "a", "source": "cassandra[x]", "state": "watched", "warning": "nearly_full"},
+        {"node": "b", "source": "x", "state": "watched", "warning": "collecting", "collecting_s": 1.5},
+    ],
+    "disks": [
+        {
+            "node": "a",
+            "disk": "/var/lib/etcd",
+            "probes": 3,
+            "outcomes": {"done": 2, "failed": 1},
+            "max_s": 1.25,
+        }
+    ],
+}
 RECORD = {
     "series": "wall_minus_steady",
     "points": 360,
@@ -215,6 +284,23 @@ def answer(analyzer, command, document, *options, status=200):
         ),
         ("pauses", PAUSES, ["2× stopped", "60.0 ms", "98%"]),
         (
+            "pauses",
+            WATCHED,
+            [
+                "cassandra[x] (jvm)",
+                "unknown for 5.00 min",
+                "15.0 ms … 30.0 ms",
+                "2 in 30.0 ms, mean 15.0 ms",
+                "sync 2.00 ms",
+                "0.02 … 0.04",
+                "Watched processes",
+                "75 %",
+                "nearly full: a full collection is near",
+                "/var/lib/etcd",
+                "1.25 s",
+            ],
+        ),
+        (
             "stability",
             STABILITY,
             [
@@ -237,6 +323,15 @@ def test_tables_are_for_people_and_json_is_the_document(analyzer, capsys, comman
         assert word in told
     assert answer(analyzer, command, document, "--json") == 0
     assert json.loads(capsys.readouterr().out) == document
+
+
+def test_pauses_that_nobody_watched_are_told_and_refused(analyzer, capsys):
+    unwatched = {**PAUSES["sources"][0], "observed_s": 0, "refused": {"reason": "nobody was looking"}}
+    assert answer(analyzer, "pauses", {"sources": [unwatched]}) == 4
+    told = capsys.readouterr()
+    assert "a/host: refused: nobody was looking" in told.out
+    assert "Nobody was looking." in told.err
+    assert answer(analyzer, "pauses", {"sources": [], "disks": WATCHED["disks"]}) == 0
 
 
 def test_a_disagreement_is_one_sentence_with_both_figures(analyzer, capsys, monkeypatch):

@@ -18,7 +18,11 @@ LABELS = {
     "truechimer_daemon": 'daemon="chrony"',
     "truechimer_rtt": 'peer="b",via="tcp"',
     "truechimer_path": 'peer="b"',
+    "truechimer_pause_window": 'source="db",runtime="jvm"',
     "truechimer_pause": 'source="host",runtime="host",cause="steal"',
+    "truechimer_process": 'source="db",runtime="process"',
+    "truechimer_heap": 'source="db",runtime="jvm"',
+    "truechimer_fsync": 'disk="/var/lib/etcd"',
     "truechimer_collector": 'collector="ntp"',
 }
 ALTERNATELY = " ".join(["0.001", "_"] * 90)
@@ -80,6 +84,19 @@ def path(forward: float, backward: float) -> dict[str, str]:
         "truechimer_path_lost_forward": steady(forward),
         "truechimer_path_lost_backward": steady(backward),
     }
+
+
+def throttled(seconds: float) -> dict[str, str]:
+    """So many of each ten seconds."""
+    return {
+        "truechimer_process_throttled_seconds": steady(seconds),
+        "truechimer_process_observed_seconds": steady(10),
+    }
+
+
+def watched(windows: str, agent: str) -> dict[str, str]:
+    """A source's windows, and its agent's word."""
+    return {"truechimer_pause_window_observed_seconds": windows, "truechimer_agent_samples_total": agent}
 
 
 def spool(oldest: str, size: str) -> dict[str, str]:
@@ -172,10 +189,75 @@ CASES = {
         {
             "a": {"truechimer_pause_duration_seconds": "_x30 1.5 _x120"},
             "b": {"truechimer_pause_duration_seconds": "_x30 0.8 _x120"},
+            # Nine that were not seen singly.
+            "summed": {
+                "truechimer_pause_duration_seconds": "_x30 1.5 _x120",
+                "truechimer_pause_pauses": "_x30 9 _x120",
+            },
+            "single": {
+                "truechimer_pause_duration_seconds": "_x30 1.5 _x120",
+                "truechimer_pause_pauses": "_x30 1 _x120",
+            },
         },
-        {"a"},
+        {"a", "single"},
         "8m",
         quiet_at=("4m", "18m"),
+    ),
+    "TruechimerLongPauseNotSingle": Case(
+        {
+            "long": {"truechimer_pause_window_max_seconds": "0x30 1.2 0x120"},
+            "short": {"truechimer_pause_window_max_seconds": "0x30 0.8 0x120"},
+        },
+        {"long"},
+        "8m",
+        quiet_at=("4m", "18m"),
+    ),
+    "TruechimerThrottled": Case(
+        {
+            "much": throttled(2),
+            "little": throttled(0.5),
+        },
+        {"much"},
+        "12m",
+        quiet_at=("4m",),
+    ),
+    "TruechimerOldGenerationFull": Case(
+        {
+            "full": {"truechimer_heap_old_full_ratio": steady(0.95)},
+            "half": {"truechimer_heap_old_full_ratio": steady(0.5)},
+        },
+        {"full"},
+        "5m",
+        quiet_at=("1m",),
+    ),
+    "TruechimerFsyncSlow": Case(
+        {
+            "slow": {"truechimer_fsync_duration_seconds": steady(0.2)},
+            "fine": {"truechimer_fsync_duration_seconds": steady(0.002)},
+        },
+        {"slow"},
+        "12m",
+        quiet_at=("4m",),
+    ),
+    "TruechimerFsyncFails": Case(
+        {
+            "failing": {"truechimer_fsync_outcome": "0x30 1 0x120"},
+            "fine": {"truechimer_fsync_outcome": steady(0)},
+        },
+        {"failing"},
+        "6m",
+        quiet_at=("4m", "12m"),
+    ),
+    "TruechimerUnwatched": Case(
+        {
+            "gone": watched("10x30 _x150", steady(1)),
+            "there": watched("10x180", steady(1)),
+            # Its agent is silent altogether, which is another alert.
+            "silent": watched("10x30 _x150", "1x30 _x150"),
+        },
+        {"gone"},
+        "12m",
+        quiet_at=("5m",),
     ),
     "TruechimerProbesUnanswered": Case(
         {
@@ -304,7 +386,8 @@ def test_the_alert_fires_for_the_nodes_it_should_and_at_no_other_time(alert: str
 
 def test_annotations_are_filled_in(tmp_path: Path):
     """Templates of value and labels expand to what a person reads."""
-    case = CASES["TruechimerLongPause"]
+    every = CASES["TruechimerLongPause"]
+    case = Case({"a": every.series["a"]}, {"a"}, every.at)
     rule = next(alert for alert in all_alerts() if alert.name == "TruechimerLongPause")
     expected = {
         "exp_labels": {

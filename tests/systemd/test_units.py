@@ -67,7 +67,11 @@ def test_the_drop_in_example_is_a_drop_in_that_systemd_takes(tmp_path: Path):
     folder.mkdir()
     for example in (SHIPPED / folder.name).glob("*.conf.example"):
         shutil.copy(example, folder / example.stem)
-    assert sorted(path.name for path in folder.iterdir()) == ["clockbound.conf", "icmp.conf"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "clockbound.conf",
+        "icmp.conf",
+        "processes.conf",
+    ]
     done = run("systemd-analyze", "verify", "--man=no", str(copy))
     assert (done.returncode, done.stderr) == (0, "")
 

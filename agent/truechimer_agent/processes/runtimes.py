@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from truechimer.errors import TruechimerError
+from truechimer_agent.collecting import CollectFailure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +24,10 @@ PROC = Path("/proc")
 
 class ProcessGone(TruechimerError):  # noqa: N818 - reads as the statement it is
     """The process ended, or its pid is another's now: its reader is closed and it is looked for anew."""
+
+
+class StillLooking(CollectFailure):
+    """Nothing is wrong: the runtime has not told anything yet."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,14 +29,15 @@ _SEND_BYTES = 64 << 10
 
 
 class BoundedPool:
-    """Stands before a PoolManager: answers come back read, at most ``ANSWER_BYTES`` of them.
+    """Stands before a PoolManager: answers come back read, at most ``answer_bytes`` of them.
 
     The time-out of a request is that of the whole exchange, except that a name of several addresses may
     take as long for each of them to connect, and that looking it up takes what the resolver takes.
     """
 
-    def __init__(self, pool: urllib3.PoolManager) -> None:
+    def __init__(self, pool: urllib3.PoolManager, answer_bytes: int = ANSWER_BYTES) -> None:
         self._pool = pool
+        self._answer_bytes = answer_bytes
         pool.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
 
     def request(
@@ -44,7 +45,7 @@ class BoundedPool:
         method: str,
         url: str,
         *,
-        body: bytes,
+        body: bytes | None,
         timeout: urllib3.Timeout,
         headers: Mapping[str, str],
         preload_content: bool = True,  # noqa: ARG002 - it is always read, and only so far
@@ -62,7 +63,7 @@ class BoundedPool:
             **more,
         )
         try:
-            read = answer.read(ANSWER_BYTES, decode_content=False)
+            read = answer.read(self._answer_bytes, decode_content=False)
             # This also hands the connection back where nothing is left.
             whole = not answer.read(1, decode_content=False)
         except BaseException:

@@ -1,10 +1,11 @@
 // Round trips: percentile curves (HdrHistogram's way) and a table with exposure and losses apart.
 
 import uPlot from "./vendor/uplot/uPlot.esm.js";
-import { Chart, axis } from "./chart.js";
-import { byId, h, redraw, s } from "./dom.js";
+import { Chart } from "./chart.js";
+import { byId, h, redraw } from "./dom.js";
 import { count, duration, percent, span } from "./format.js";
 import { ink, lineStyle } from "./palette.js";
+import { curvePoints, lineMark, percentileAxes, within } from "./percentileaxes.js";
 import { list, number, text } from "./values.js";
 import { fragment } from "./view.js";
 
@@ -21,12 +22,7 @@ function curveOf(item) {
   const fallback = [[0.5, "p50_s"], [0.1, "p90_s"], [0.01, "p99_s"], [0.001, "p999_s"], [n ? 1 / n : null, "max_s"]]
     .filter(([exceedance]) => exceedance !== null && n !== null && exceedance * n >= 1 - 1e-9)
     .map(([exceedance, field]) => [exceedance, number(item[field])]);
-  return (given.length > 0 ? given : fallback)
-    .filter(([exceedance, rtt]) => exceedance !== null && exceedance > 0 && exceedance <= 1 && rtt !== null && rtt > 0)
-    // One in n is the rarest that n replies can speak of: the longest of them stands there.
-    .map(([exceedance, rtt]) => [Math.log10(1 / (n ? Math.max(exceedance, 1 / n) : exceedance)), rtt])
-    .sort((a, b) => a[0] - b[0] || a[1] - b[1])
-    .filter((point, i, all) => i === all.length - 1 || point[0] < all[i + 1][0] - 1e-9);
+  return curvePoints(given.length > 0 ? given : fallback, n);
 }
 
 /** The document's paths, checked, slowest tail first. Read once a document: there may be thousands. */
@@ -67,12 +63,6 @@ function pathsOf(document) {
   return paths.sort((a, b) => (b.quantiles.p99_s ?? b.quantiles.max_s ?? 0) - (a.quantiles.p99_s ?? a.quantiles.max_s ?? 0));
 }
 
-function nines(x) {
-  if (x === 0) return "0 %";
-  const shown = 100 * (1 - 10 ** -x);
-  return `${shown.toFixed(Math.max(0, Math.round(x) - 2))} %`;
-}
-
 /** How it was measured, with the DSCP class where it is not the usual one. */
 function means(path) {
   return path.dscp ? `${path.via}, DSCP ${path.dscp}` : path.via;
@@ -85,12 +75,6 @@ function label(path, alone) {
 /** A path in words. */
 export function pathName(path) {
   return label(path, false);
-}
-
-function lineMark(index) {
-  const { colour, dash } = lineStyle(index);
-  return s("svg", { class: "mark", viewBox: "0 0 24 10", width: 24, height: 10, "aria-hidden": "true" },
-    s("line", { class: `${colour} stroked`, x1: 0, x2: 24, y1: 5, y2: 5, "stroke-dasharray": dash.join(" ") || null }));
 }
 
 function drawChart(paths, alone) {
@@ -112,34 +96,17 @@ function drawChart(paths, alone) {
     read: (index, u) => {
       const x = u.data[0][index];
       const values = u.data.slice(1).flatMap((column, i) => (column[index] === null || column[index] === undefined ? [] : [`${label(shown[i], alone)} ${duration(column[index])}`]));
-      return `${(100 * (1 - 10 ** -x)).toFixed(Math.max(1, Math.ceil(x)))} % within: ${values.join(", ")}`;
+      return `${within(x)}: ${values.join(", ")}`;
     },
     options: () => ({
       height: 280,
-      scales: {
-        x: { time: false, range: (u, low, high) => [0, Math.max(1, high)] },
-        y: { distr: 3, log: 10, range: (u, low, high) => [low / 1.4, high * 1.4] },
-      },
-      axes: [
-        axis({ size: 30, splits: (u) => Array.from({ length: Math.floor(u.scales.x.max) + 1 }, (_, i) => i), values: (u, splits) => splits.map(nines) }),
-        axis({ size: 70, splits: logTicks, filter: (u, splits) => splits, values: (u, splits) => splits.map((v) => duration(v, 1)) }),
-      ],
+      ...percentileAxes(),
       series: [{}, ...shown.map((path, i) => {
         const { colour, dash } = lineStyle(i);
         return { stroke: ink(colour), width: 2, dash, spanGaps: true, points: { show: false } };
       })],
     }),
   });
-}
-
-function logTicks(u) {
-  const { min, max } = u.scales.y;
-  const steps = max / min > 300 ? [1] : [1, 2, 5];
-  const ticks = [];
-  for (let power = Math.floor(Math.log10(min)); power <= Math.log10(max); power++) {
-    ticks.push(...steps.map((step) => Number(`${step}e${power}`)).filter((tick) => tick >= min && tick <= max));
-  }
-  return ticks;
 }
 
 function losses(path) {

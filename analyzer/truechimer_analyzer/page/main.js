@@ -14,6 +14,8 @@ import { drawOffset, drawRate, forgetNode } from "./node.js";
 import { drawPauses, forgetPauses, pauseRows, readPauses, worstPause } from "./pauses.js";
 import { drawServers } from "./servers.js";
 import { readSkew } from "./skew.js";
+import { readSurroundings } from "./surroundings.js";
+import { unixSeconds } from "./values.js";
 import { drawStability, forgetStability, readStability, stabilityRows } from "./stability.js";
 import { drawTimeouts, readTimeouts, timeoutRows, timeoutsNote } from "./timeouts.js";
 import { Live } from "./live.js";
@@ -255,7 +257,11 @@ function draw() {
     trouble("pauses", "pauses");
     const shown = scoped(sources ?? [], node);
     scopeNote("pauses", node, "");
-    drawPauses(shown, { asOf: clocks.asOf, alone: view.scope !== "fleet", label: view.scope === "fleet" ? "the fleet" : (node?.name ?? "") });
+    const beside = readSurroundings(answers.pauses.document);
+    for (const [name, items] of Object.entries(beside)) beside[name] = scoped(items, node);
+    const asOf = unixSeconds(answers.pauses.document?.as_of) ?? clocks.asOf;
+    const from = asOf === null ? null : asOf - windowSeconds(view.since);
+    drawPauses(shown, beside, { from, asOf, alone: view.scope !== "fleet", label: view.scope === "fleet" ? "the fleet" : (node?.name ?? "") });
     links("pauses", "Pauses", [["JSON", address("pauses", detail("pauses", view.since))]], () => pauseRows(shown));
   }
   if (answers.rtt) {

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from truechimer.errors import NotEnough
 from truechimer_analyzer.report import mesh
+from truechimer_analyzer.report import pauses as stops
 from truechimer_analyzer.report import stability as steadiness
 from truechimer_analyzer.report.blocks import escaped, listed, table
 from truechimer_analyzer.report.figures import count, length, rate, signed
@@ -28,11 +29,6 @@ _CLOCK_ASSUMPTIONS = (
     "a server is within half its root delay plus its root dispersion of UTC, as it says itself",
     "between exchanges the oscillator stays within its measured frequency bounds, widened by its wander",
     "since a node's last word its clock kept to the rates it showed in the last five minutes",
-)
-_PAUSE_ASSUMPTIONS = (
-    "only what is above the meter's threshold is a pause",
-    "a pause that began between two deadlines is seen short by half the meter's interval on average",
-    "the residual wait sums what was left of the recorded pauses: where many are short it reads low",
 )
 
 
@@ -64,8 +60,8 @@ def render(
     if rtt is not None:
         parts += ["## Round trips", *_rtt(rtt)]
     if pauses is not None:
-        parts += ["## Pauses", *_pauses(pauses)]
-        rests_on += _PAUSE_ASSUMPTIONS
+        parts += ["## Pauses", *stops.section(pauses)]
+        rests_on += stops.ASSUMPTIONS
     if timeouts is not None:
         parts += ["## Timeouts", *_timeouts(timeouts)]
         rests_on += ASSUMPTIONS
@@ -188,46 +184,6 @@ def _rtt(rtt: Mapping[str, Any]) -> Iterator[str]:
         ],
     )
     yield "– stands for a percentile that too few replies support. Lost probes are in no percentile."
-
-
-def _pauses(pauses: Mapping[str, Any]) -> Iterator[str]:
-    sources: list[Document] = pauses["sources"]
-    if not sources:
-        yield "Nobody was looking: no meter reported in this window."
-        return
-    yield table(
-        (
-            "source",
-            "observed",
-            "pauses",
-            "an hour",
-            "p50",
-            "p99",
-            "longest",
-            "a request waits (p99.9)",
-            "causes",
-        ),
-        [
-            (
-                f"{escaped(source['node'])}: {escaped(source['source'])}",
-                length(source["observed_s"]),
-                str(source["count"]),
-                "–" if source["per_hour"] is None else f"{source['per_hour']:.3g}",
-                *(length(source[name]) for name in ("p50_s", "p99_s", "max_s", "residual_p999_s")),
-                ", ".join(f"{escaped(cause)} {number}" for cause, number in source["causes"].items()) or "–",
-            )
-            for source in sources
-        ],
-    )
-    longest = sorted(
-        ((pause["duration_s"], source["node"], pause) for source in sources for pause in source["longest"]),
-        key=lambda item: -item[0],
-    )[:5]
-    if longest:
-        yield "The longest: " + "; ".join(
-            f"{length(duration)} on {escaped(node)} at {pause['at']} ({escaped(pause['cause'])})"
-            for duration, node, pause in longest
-        )
 
 
 def _timeouts(timeouts: Mapping[str, Any] | NotEnough) -> Iterator[str]:

@@ -11,7 +11,7 @@ import numpy as np
 from truechimer.codes import Via
 from truechimer.errors import NotEnough
 from truechimer_analyzer.timeouts.backtest import backtest
-from truechimer_analyzer.timeouts.binding import binding
+from truechimer_analyzer.timeouts.binding import binding, lengths_s
 from truechimer_analyzer.timeouts.operations import Operations, operations
 from truechimer_analyzer.timeouts.tail import NONE_SEEN, Point, Tail, measure, round_up
 from truechimer_analyzer.timeouts.worstpath import worst_path_upper
@@ -81,7 +81,7 @@ def advise(probes: Columns, pauses: Columns, question: Question) -> dict[str, ob
     connects = operations(probes, Via.TCP)
     if len(connects.rtt_s):
         uses.append(_use("connect", connects, _tail(connects, wish), pauses, wish))
-    lengths = pauses.fields["duration_seconds"]
+    pauses_s = lengths_s(pauses)
     document: dict[str, object] = {
         "evidence": {
             "paths": len(every.paths),
@@ -90,7 +90,7 @@ def advise(probes: Columns, pauses: Columns, question: Question) -> dict[str, ob
             "lost": len(every.lost_s),
             **every.others,
             "max_rtt_s": float(every.rtt_s.max()),
-            "max_pause_s": float(np.nanmax(lengths)) if np.isfinite(lengths).any() else None,
+            "max_pause_s": float(np.nanmax(pauses_s)) if np.isfinite(pauses_s).any() else None,
             "n_eff": tail.n_eff,
             "mean_cluster": tail.cluster_size,
             "rate_hz": rate_hz,

@@ -1,4 +1,4 @@
-"""What binds a timeout: the path, or the pause of a host, that owns the top of the tail."""
+"""What binds a timeout: the path, or the pause at one of its ends, that owns the top of the tail."""
 
 from __future__ import annotations
 
@@ -10,34 +10,61 @@ import numpy as np
 from truechimer_analyzer.window import NS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
     from truechimer_analyzer.stores import Columns
     from truechimer_analyzer.timeouts.operations import Operations
 
-PAUSE_FIELDS = ("duration_seconds",)
+PAUSE_FIELDS = ("duration_seconds", "pauses")
 TOP = 10
+_HOST = "host"
+_DISK = "disk"
+
+
+def ends(probes: Columns, known: Sequence[str]) -> list[str]:
+    """The nodes whose pauses may bind: those that probed, and the peers that are nodes themselves."""
+    named = set(probes.tags["node"].tolist()) | set(probes.tags["peer"].tolist())
+    return sorted(named.intersection(known))
+
+
+def lengths_s(pauses: Columns) -> NDArray[np.float64]:
+    """How long each row's longest pause was at least: of a sum of several the mean, never the sum.
+
+    NaN for a disk's: a slow fsync stops nobody but who waits for it.
+    """
+    counts = pauses.fields["pauses"]
+    least_s = pauses.fields["duration_seconds"] / np.where(counts > 1, counts, 1.0)
+    return np.where(pauses.tags["runtime"] == _DISK, np.nan, least_s)
 
 
 def binding(operations: Operations, pauses: Columns) -> str:
     """``pause:CAUSE@NODE`` or ``path:NODE>PEER/VIA``: whoever owns most of the longest replies.
 
-    Of the ``TOP`` longest (at most a hundredth of all, at least one). A pause owns a reply that it
-    overlaps and at least half explains; the stamps of both are taken to within their own lengths.
+    Of the ``TOP`` longest (at most a hundredth of all, at least one). A pause of any source at either end
+    owns a reply that it overlaps and at least half explains, of whole hosts before that of single
+    processes; the stamps of both are taken to within their own lengths. Pauses that were not seen singly
+    explain no more than their mean. Disks are no pauses of a path: a slow fsync holds up who waits for it.
     """
     top = min(TOP, max(1, len(operations.rtt_s) // 100))
     longest = np.argsort(-operations.rtt_s, kind="stable")[:top]
-    owners = [_owner(operations, int(row), pauses) for row in longest]
+    least_s = lengths_s(pauses)
+    owners = [_owner(operations, int(row), pauses, least_s) for row in longest]
     counted = Counter(owners)
     return max(owners, key=lambda owner: counted[owner])
 
 
-def _owner(operations: Operations, row: int, pauses: Columns) -> str:
+def _owner(operations: Operations, row: int, pauses: Columns, least_s: NDArray[np.float64]) -> str:
     path = operations.paths[operations.path[row]]
     at_s, rtt_s = float(operations.time_s[row]), float(operations.rtt_s[row])
-    lengths = pauses.fields["duration_seconds"]
-    near = np.abs(pauses.time_ns / NS - at_s) <= lengths + rtt_s
-    mine = (pauses.tags["node"] == path.node) & (pauses.tags["cluster"] == path.cluster)
-    explains = np.flatnonzero(near & mine & (lengths >= rtt_s / 2))
+    near = np.abs(pauses.time_ns / NS - at_s) <= least_s + rtt_s
+    node = pauses.tags["node"]
+    mine = ((node == path.node) | (node == path.peer)) & (pauses.tags["cluster"] == path.cluster)
+    explains = np.flatnonzero(near & mine & (least_s >= rtt_s / 2))
     if not len(explains):
         return str(path)
-    longest = explains[np.argmax(lengths[explains])]
-    return f"pause:{pauses.tags['cause'][longest]}@{path.node}"
+    of_host = explains[pauses.tags["runtime"][explains] == _HOST]
+    candidates = of_host if len(of_host) else explains
+    longest = candidates[np.argmax(least_s[candidates])]
+    return f"pause:{pauses.tags['cause'][longest]}@{node[longest]}"

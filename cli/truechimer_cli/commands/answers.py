@@ -147,16 +147,36 @@ def rtt(
 
 @click.command()
 @answering
-def pauses(query: dict[str, str], store: str | None, *, as_json: bool, check: bool) -> int:  # noqa: ARG001
-    """How long hosts and processes stop, and why.
+@click.option("--source", metavar="NAME", help="Only this source: host, or a watched process.")
+@click.option("--stay", metavar="1s", help="How long a request stays, for what it feels. [default: 1s]")
+@click.option("--heartbeat", metavar="1s", help="How often a heartbeat is sent. [default: 1s]")
+def pauses(
+    query: dict[str, str],
+    store: str | None,
+    *,
+    as_json: bool,
+    check: bool,  # noqa: ARG001 - a finding, no verdict
+    **chosen: str | None,
+) -> int:
+    """How long hosts and processes stop, why, how long somebody looked, and what others feel of it.
 
-    Pauses are findings, not faults: --check never makes this exit with 1.
+    A source whose observation stopped is unknown, not healthy; of one that was never watched no rate is
+    told, and when that is all of them the exit code is 4. Pauses are findings, not faults: --check never
+    makes this exit with 1.
 
-    Example: truechimer pauses --node db-1 --json
+    Example: truechimer pauses --node db-1 --source cassandra --heartbeat 500ms
     """
-    from truechimer_cli.tables.delays import pause_tables
+    from truechimer_cli.tables.pauses import pause_tables
 
-    return _answer(ask("pauses", query, store), pause_tables, "sources", as_json=as_json, bad=False)
+    query |= {name: value for name, value in chosen.items() if value is not None}
+    document = ask("pauses", query, store)
+    parts = [part for part in ("sources", "processes", "heaps", "disks") if document.get(part)]
+    code = _answer(document, pause_tables, (parts or ["sources"])[0], as_json=as_json, bad=False)
+    sources = document.get("sources") or []
+    if parts == ["sources"] and all(source.get("refused") for source in sources):
+        _too_little_because(str(sources[0]["refused"].get("reason")))
+        return 4
+    return code
 
 
 @click.command()
@@ -316,7 +336,10 @@ def _too_little_of(records: list[Document]) -> None:
     if needed or not records:
         _too_little(needed)
         return
-    why = str(records[0]["refused"].get("reason"))
+    _too_little_because(str(records[0]["refused"].get("reason")))
+
+
+def _too_little_because(why: str) -> None:
     sys.stderr.write(f"truechimer: {as_sentences('too little data to answer', why)}\n")
 
 

@@ -1,4 +1,4 @@
-"""``truechimer rtt`` and ``truechimer pauses`` as tables."""
+"""``truechimer rtt`` as tables."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from rich.text import Text
 
 from truechimer_cli.amounts import count, seconds, text
 from truechimer_cli.output import BAD, QUIET, table
-from truechimer_cli.tables.clocks import evidence_value
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -37,20 +36,6 @@ def rtt_tables(document: dict[str, Any]) -> list[RenderableType]:
         parts += ["", table("By hour", (*heads, ">p50", ">p99", ">max"), rows)]
     if any(path.get("via") == "kernel" for path in paths):
         parts += ["", Text("kernel: smoothed estimates of real connections, no probes", style=QUIET)]
-    return parts
-
-
-def pause_tables(document: dict[str, Any]) -> list[RenderableType]:
-    """One row a source, then the longest pauses with their causes."""
-    sources = document.get("sources") or []
-    columns = ("node", "source", ">watched", ">pauses", ">per hour", ">p50", ">p99", ">longest", "causes")
-    parts: list[RenderableType] = [table("Pauses", columns, [_source(source) for source in sources])]
-    longest = [(source, pause) for source in sources for pause in source.get("longest") or []]
-    longest.sort(key=lambda pair: -(pair[1].get("duration_s") or 0.0))
-    if longest:
-        rows = [_pause(source, pause) for source, pause in longest[:10]]
-        heads = ("node", "source", "at", ">duration", "cause", ">sure", "evidence")
-        parts += ["", table("The longest", heads, rows)]
     return parts
 
 
@@ -101,32 +86,3 @@ def _via(path: dict[str, Any]) -> Text:
 
 def _bad(number: float | None) -> Text:
     return Text(count(number), style=BAD if number else "")
-
-
-def _source(source: dict[str, Any]) -> list[RenderableType]:
-    causes = source.get("causes") or {}
-    return [
-        Text(text(source.get("node"))),
-        Text(text(source.get("source"))),
-        seconds(source.get("observed_s")),
-        count(source.get("count")),
-        count(source.get("per_hour")),
-        seconds(source.get("p50_s")),
-        seconds(source.get("p99_s")),
-        seconds(source.get("max_s")),
-        Text(", ".join(f"{number}× {cause}" for cause, number in causes.items())),
-    ]
-
-
-def _pause(source: dict[str, Any], pause: dict[str, Any]) -> list[RenderableType]:
-    evidence = pause.get("evidence") or {}
-    confidence = pause.get("confidence")
-    return [
-        Text(text(source.get("node"))),
-        Text(text(source.get("source"))),
-        text(pause.get("at")),
-        seconds(pause.get("duration_s")),
-        Text(text(pause.get("cause"))),
-        "–" if confidence is None else f"{confidence:.0%}",
-        Text(", ".join(f"{name} {evidence_value(name, value)}" for name, value in evidence.items())),
-    ]

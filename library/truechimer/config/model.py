@@ -101,8 +101,8 @@ class DiskConfig:
 class ProcessConfig:
     """``[[process]]``: a process to watch; one of unit, pid_file, command, cgroup.
 
-    ``runtime`` jvm reads HotSpot's performance data, go reads the memory of the process. ``scan``: a JVM
-    without a performance data file may be looked for in the memory of the process.
+    ``runtime`` jvm reads HotSpot's performance data, go reads the memory of the process. ``scan``: its
+    memory may be searched, as it must be for go, and for a JVM without a performance data file.
     """
 
     name: str
