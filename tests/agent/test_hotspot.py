@@ -190,6 +190,17 @@ def test_a_safepoint_without_a_collection_is_no_gc() -> None:
     assert [stop.cause for stop in second.stops] == [Cause.SAFEPOINT]
 
 
+@pytest.mark.parametrize("ended", [1, 3])
+def test_safepoints_beside_a_cycle_of_a_concurrent_collector_are_gc_with_less_confidence(ended: int) -> None:
+    def spanning(safepoints: int, begun: int) -> Sample:
+        one = Collections(False, begun, 0, 0, 0)
+        return Sample(safepoints, 0, safepoints * MS, safepoints * MS, 0, (one,), 5, 10)
+
+    for moved, cause in ((1, Cause.GC), (0, Cause.SAFEPOINT)):
+        (_, second) = stops_of((1000, spanning(4, 7)), (1100, spanning(4 + ended, 7 + moved)))
+        assert [(stop.cause, stop.count, stop.confidence) for stop in second.stops] == [(cause, ended, 0.7)]
+
+
 def test_of_several_the_latest_collection_is_single_and_the_rest_sums_up() -> None:
     (_, second) = stops_of(
         (1000, reading(4, 40, 960, (4, 30, 900, 910))), (1100, reading(8, 90, 1000, (7, 76, 1060, 1090)))

@@ -30,7 +30,7 @@ NOBODY = 65534
 @pytest.fixture(scope="module")
 def classes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if shutil.which("javac") is None:
-        pytest.skip("needs Debian's default-jdk-headless (sudo .ci/install-lab)")
+        pytest.skip("needs Debian's openjdk-17-jdk-headless (sudo .ci/install-lab)")
     folder = tmp_path_factory.mktemp("classes")
     subprocess.run(["javac", "-d", folder, PROGRAM], check=True)
     return folder

@@ -123,7 +123,7 @@ class StopFinder:
         if count <= 1:
             # 0: it was under way, unseen, when its beginning was counted with others' ends.
             end_ns = min(max(self._safepoints.at(sample.told_ns), last_poll_ns), now_ns)
-            cause, confidence = _cause_of_one(pausing, sample.collections, moved)
+            cause, confidence = _cause_of_one(pausing, _in_cycle(sample.collections, moved))
             stops = [Stop(end_ns - total_ns + ahead_ns, total_ns, cause, confidence, 1, sync_ns)]
             longest_ns = upper_ns = total_ns
             if is_one_more:
@@ -135,6 +135,10 @@ class StopFinder:
             stops, longest_ns, upper_ns = self._several(
                 pausing, count, most, total_ns, sync_ns, now_ns, ahead_ns
             )
+            in_cycle = _in_cycle(sample.collections, moved)
+            if in_cycle is not None:
+                cause = Cause.GC if in_cycle else Cause.SAFEPOINT
+                stops = [replace(stop, cause=cause, confidence=_CYCLE) for stop in stops]
         upper_ns += self._open_sync_ns
         self._open_sync_ns = sync_ns if is_one_open else 0
         self._may_be_open = not is_one_open and (begun > 1 or is_one_more)
@@ -197,17 +201,22 @@ def _moved(was: Collections, now: Collections) -> _Moved:
     return _Moved(ended, time_ns, (now.entry_ns, length_ns) if is_known else None)
 
 
-def _cause_of_one(
-    pausing: list[_Moved], collections: tuple[Collections, ...], moved: list[_Moved]
-) -> tuple[Cause, float]:
+def _cause_of_one(pausing: list[_Moved], in_cycle: bool | None) -> tuple[Cause, float]:
     if any(one.ended > 0 for one in pausing):
         return Cause.GC, _CERTAIN
-    spanning = [one for one, now in zip(moved, collections, strict=True) if not now.is_pausing]
-    if not spanning:
+    if in_cycle is None:
         return Cause.SAFEPOINT, _CERTAIN
-    if any(one.ended > 0 or one.time_ns > 0 for one in spanning):
-        return Cause.GC, _CYCLE
-    return Cause.SAFEPOINT, _CYCLE
+    return (Cause.GC if in_cycle else Cause.SAFEPOINT), _CYCLE
+
+
+def _in_cycle(collections: tuple[Collections, ...], moved: list[_Moved]) -> bool | None:
+    """Whether a collector that spans concurrent phases was at work; None when there is no such collector."""
+    spanning = [
+        one.ended > 0 or one.time_ns > 0 or now.is_running
+        for one, now in zip(moved, collections, strict=True)
+        if not now.is_pausing
+    ]
+    return any(spanning) if spanning else None
 
 
 def _length(collection: tuple[int, int]) -> int:
