@@ -67,8 +67,7 @@ def watch(pid: int, interval_s: float) -> None:
     poll_ns = 0
     cpu_s = time.process_time()
     wall_s = deadline_s = time.monotonic()
-    is_last = False
-    while not is_last:
+    while True:
         is_last = bool(stopping)
         before_ns = time.thread_time_ns()
         reading = clocks.read()
@@ -82,13 +81,15 @@ def watch(pid: int, interval_s: float) -> None:
         for stop in polled.stops:
             seen["singly"] += stop.count == 1
             seen["gc"] += stop.count * (stop.cause == "gc")
+        if is_last:
+            break
         now_s = time.monotonic()
         deadline_s = max(deadline_s + interval_s, now_s)
         time.sleep(deadline_s - now_s)
+    seen["to"] = begun(pid)
     elapsed_s = time.monotonic() - wall_s
     seen["with_wakes"] = (time.process_time() - cpu_s) / elapsed_s
     seen["cost"] = poll_ns / 1e9 / elapsed_s
-    seen["to"] = begun(pid)
     print(json.dumps(seen))
 
 

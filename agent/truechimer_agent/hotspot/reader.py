@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _MAX_STAT_BYTES = 4096
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+_STARTING_NS = 60 * NS
+"""So long a JVM may show its data before all counters are there (a slow start of a big heap)."""
 _EXEC_TEXT = "libjvm.so"
 
 
@@ -38,11 +40,14 @@ class HotspotReader:
     def poll(self, reading: Reading, steady_ns: int) -> Polled:
         """See RuntimeReader.poll. Raises StillLooking while the JVM starts."""
         target = self._target
+        age_ns = reading.boot_ns - target.start_ticks * NS // _TICKS_PER_S
         try:
             counters = self._counters or self._found()
             sample = counters.sample(self._read(counters.start, counters.end))
         except DecodeError as error:
             self._check_alive()
+            if self._counters is None and age_ns < _STARTING_NS:
+                raise StillLooking(f"the JVM in process {target.pid} is starting: {error}") from error
             # What it says next may be told in other places: nothing of it can be compared.
             self._counters = self._last = None
             self._finder = StopFinder()
@@ -54,7 +59,6 @@ class HotspotReader:
         if sample is self._last:
             self._check_alive()
         self._last = sample
-        age_ns = reading.boot_ns - target.start_ticks * NS // _TICKS_PER_S
         return self._finder.saw(sample, reading.mono_ns, steady_ns, age_ns)
 
     def close(self) -> None:

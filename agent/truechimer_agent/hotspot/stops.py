@@ -63,13 +63,15 @@ class StopFinder:
         self._base_mono_ns = 0
         self._poll_mono_ns = 0
         self._open_sync_ns = 0
+        self._told_mono_ns = 0
+        self._may_be_open = False
         self._safepoints = Anchor()
         self._ticks = Anchor()
 
     def saw(self, sample: Sample, mono_ns: int, steady_ns: int, age_ns: int) -> Polled:
         """What happened since the last call; the first one begins.
 
-        ``mono_ns`` and ``steady_ns``: CLOCK_MONOTONIC and S when it was read; ``age_ns``: the process's at most.
+        ``mono_ns`` and ``steady_ns`` are of the reading; ``age_ns`` is the process's at most.
 
         Raises CollectFailure for counters that go backwards, or that tell more than the process has lived;
         the next reading then begins anew.
@@ -114,23 +116,45 @@ class StopFinder:
         sync_ns = sample.sync_ns - base.sync_ns
         is_one_open = begun > 1 and any(one.is_pausing and one.is_running for one in sample.collections)
         count = begun - is_one_open
+        # The last one of several may have been under way when it was counted: it then ends beside these.
+        is_one_more = self._may_be_open and begun > 0 and total_ns >= last_poll_ns - self._told_mono_ns
         moved = [_moved(was, now) for was, now in zip(base.collections, sample.collections, strict=True)]
         pausing = [one for one, now in zip(moved, sample.collections, strict=True) if now.is_pausing]
         if count <= 1:
             # 0: it was under way, unseen, when its beginning was counted with others' ends.
             end_ns = min(max(self._safepoints.at(sample.told_ns), last_poll_ns), now_ns)
-            cause, confidence = _cause_of_one(pausing, sample.collections, moved)
+            cause, confidence = _cause_of_one(pausing, _in_cycle(sample.collections, moved))
             stops = [Stop(end_ns - total_ns + ahead_ns, total_ns, cause, confidence, 1, sync_ns)]
             longest_ns = upper_ns = total_ns
+            if is_one_more:
+                longest_ns = max([-(-total_ns // 2), *(one.last[1] for one in pausing if one.last)])
+                longest_ns = min(longest_ns, total_ns)
+                stops = [replace(stops[0], confidence=min(confidence, _SHARED))]
         else:
-            stops, longest_ns, upper_ns = self._several(pausing, count, total_ns, sync_ns, now_ns, ahead_ns)
+            most = count + is_one_more
+            stops, longest_ns, upper_ns = self._several(
+                pausing, count, most, total_ns, sync_ns, now_ns, ahead_ns
+            )
+            in_cycle = _in_cycle(sample.collections, moved)
+            if in_cycle is not None:
+                cause = Cause.GC if in_cycle else Cause.SAFEPOINT
+                stops = [replace(stop, cause=cause, confidence=_CYCLE) for stop in stops]
         upper_ns += self._open_sync_ns
         self._open_sync_ns = sync_ns if is_one_open else 0
+        self._may_be_open = not is_one_open and (begun > 1 or is_one_more)
+        self._told_mono_ns = now_ns
         self._begin(sample, sample.safepoints - is_one_open, now_ns)
         return Polled(tuple(stops), count, total_ns, sync_ns, longest_ns, upper_ns, heap)
 
     def _several(
-        self, pausing: list[_Moved], count: int, total_ns: int, sync_ns: int, now_ns: int, ahead_ns: int
+        self,
+        pausing: list[_Moved],
+        count: int,
+        most: int,
+        total_ns: int,
+        sync_ns: int,
+        now_ns: int,
+        ahead_ns: int,
     ) -> tuple[list[Stop], int, int]:
         """Singly what the collectors tell singly; the rest of theirs, and what is not theirs, by sums."""
         apart = _apart([one.last for one in pausing if one.last is not None])
@@ -139,7 +163,7 @@ class StopFinder:
             apart, together_ns = [], []
         # Of collections close to each other only the longest is known to be a part of one safepoint.
         latest = sorted((max(close, key=_length) for close in apart), key=_length, reverse=True)
-        longest_ns = max([-(-total_ns // count), *map(_length, latest)])
+        longest_ns = max([-(-total_ns // most), *map(_length, latest)])
         upper_ns = total_ns - sum(together_ns) + max(together_ns, default=0)
         collected = sum(one.ended for one in pausing)
         singly = latest[: count - 1]
@@ -177,17 +201,22 @@ def _moved(was: Collections, now: Collections) -> _Moved:
     return _Moved(ended, time_ns, (now.entry_ns, length_ns) if is_known else None)
 
 
-def _cause_of_one(
-    pausing: list[_Moved], collections: tuple[Collections, ...], moved: list[_Moved]
-) -> tuple[Cause, float]:
+def _cause_of_one(pausing: list[_Moved], in_cycle: bool | None) -> tuple[Cause, float]:
     if any(one.ended > 0 for one in pausing):
         return Cause.GC, _CERTAIN
-    spanning = [one for one, now in zip(moved, collections, strict=True) if not now.is_pausing]
-    if not spanning:
+    if in_cycle is None:
         return Cause.SAFEPOINT, _CERTAIN
-    if any(one.ended > 0 or one.time_ns > 0 for one in spanning):
-        return Cause.GC, _CYCLE
-    return Cause.SAFEPOINT, _CYCLE
+    return (Cause.GC if in_cycle else Cause.SAFEPOINT), _CYCLE
+
+
+def _in_cycle(collections: tuple[Collections, ...], moved: list[_Moved]) -> bool | None:
+    """Whether a collector that spans concurrent phases was at work; None when there is no such collector."""
+    spanning = [
+        one.ended > 0 or one.time_ns > 0 or now.is_running
+        for one, now in zip(moved, collections, strict=True)
+        if not now.is_pausing
+    ]
+    return any(spanning) if spanning else None
 
 
 def _length(collection: tuple[int, int]) -> int:
