@@ -77,7 +77,12 @@ COLLECTORS: Mapping[str, Callable[[Parts], Collector]] = {
         daemons_of(parts.config.daemon),
         Bounds(parts.clock, parts.emit, parts.estimator, None).say,
     ),
-    "stalls": lambda parts: Stalls(parts, parts.config.pauses, parts.stall_log),
+    "stalls": lambda parts: Stalls(
+        parts,
+        parts.config.pauses,
+        parts.stall_log,
+        (lambda: parts.clock.restored_mono_ns) if is_told() else None,
+    ),
     "pressure": Pressure,
     "tcp": lambda parts: Tcp(parts, parts.config.probe, parts.stall_log),
     "icmp": lambda parts: Icmp(parts, parts.config.probe, parts.stall_log),
