@@ -133,11 +133,14 @@ def _memory(gap: GapEvidence) -> float:
     """Major faults, and either the host stalled for memory or I/O, or nothing else made it sleep."""
     if not gap.major_faults:
         return 0.0
-    stalled = max(gap.near_share(part) for part in (gap.memory_stall_ns, gap.io_stall_ns, gap.io_wait_ns))
     felt = 1.0 - gap.share(gap.run_delay_ns)
-    if gap.blocked and (stalled >= LARGELY or gap.blocked <= 2 * gap.major_faults):
-        return felt
-    return min(felt, stalled)
+    stalled = max(gap.near_share(part) for part in (gap.memory_stall_ns, gap.io_stall_ns, gap.io_wait_ns))
+    if gap.blocked is None:
+        return min(felt, stalled)
+    if gap.blocked == 0 and gap.share(gap.steal_ns) >= LITTLE:
+        return 0.0
+    # A fault on the way into the sleep stands in for it: so one block less than there were.
+    return felt if stalled >= LARGELY or gap.blocked <= 2 * gap.major_faults else 0.0
 
 
 def _stolen_while_waiting(gap: GapEvidence) -> float:

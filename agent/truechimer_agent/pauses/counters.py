@@ -215,12 +215,12 @@ class Evidence:
 
     def keep(self, now_ns: int) -> None:
         """New baselines; of the costlier counters when they are due."""
+        self._usage = usage()
         self.find_cgroup()
         self._texts = self.peek()
         if now_ns - self._loose_ns >= self._loose_period_ns:
             self._loose_texts = self._read_loose()
             self._loose_ns = now_ns
-        self._usage = usage()
 
     def _read_loose(self) -> list[bytes]:
         return [counter.read() for counter in self._loose]
@@ -239,7 +239,10 @@ class Evidence:
         ``late_ns``: summed lateness of the deadlines since the baseline, taken off the run delay.
         ``sleeps``: how often the meter slept since then, taken off the voluntary switches.
         """
-        faults, voluntary, preempted = (new - old for new, old in zip(usage(), self._usage, strict=True))
+        # First of all: faults in what follows make the next deadline late, and are its evidence.
+        used = usage()
+        faults, voluntary, preempted = (new - old for new, old in zip(used, self._usage, strict=True))
+        self._usage = used
         span_ns = now_ns - self._loose_ns
         before = [*self._texts, *self._loose_texts]
         self._texts = self.peek()
@@ -255,7 +258,6 @@ class Evidence:
             delay = max(0, delay - late_ns)
         known = [each for each in throttled if each is not None]
         blocked = max(0, voluntary - sleeps)
-        self._usage = usage()
         return [
             span_ns, run, delay, max(known, default=None), frozen, steal,
             faults, blocked, preempted, io_wait, memory_stall, io_stall,
