@@ -137,9 +137,8 @@ def _memory(gap: GapEvidence) -> float:
     stalled = max(gap.near_share(part) for part in (gap.memory_stall_ns, gap.io_stall_ns, gap.io_wait_ns))
     if gap.blocked is None:
         return min(felt, stalled)
-    if gap.blocked == 0 and gap.share(gap.steal_ns) >= LITTLE:
+    if gap.blocked == 0:
         return 0.0
-    # A fault on the way into the sleep stands in for it: so one block less than there were.
     return felt if stalled >= LARGELY or gap.blocked <= 2 * gap.major_faults else 0.0
 
 
