@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 import attribution_causes
 import attribution_swap
+import attribution_victims
 from agent.listeninghost import ListeningHost
 from attribution_causes import NotRunError, Scenario, Subject, Truth
 
@@ -33,6 +34,7 @@ from truechimer_agent.collectors.stalls import Stalls
 if TYPE_CHECKING:
     from truechimer_agent.collecting import Observation
 
+SCENARIOS = (*attribution_causes.SCENARIOS, *attribution_swap.SCENARIOS, *attribution_victims.SCENARIOS)
 CERTAIN = 0.9
 OVERALL, EACH = 0.95, 0.9
 NS = 1e9
@@ -105,11 +107,9 @@ def overlap_s(pause: Observation, start_s: float, end_s: float) -> float:
     return min(end_s, began_s + float(pause.fields["duration_seconds"])) - max(start_s, began_s)
 
 
-async def run(scenario: Scenario, each: int, rng: random.Random) -> Judged:
-    """One scenario with a meter of its own."""
-    host = ListeningHost()
-    config = PausesConfig()
-    stalls = Stalls(host, config)
+async def by_meter(host: ListeningHost, scenario: Scenario, each: int, rng: random.Random) -> list[Truth]:
+    """Stops of a stall meter."""
+    stalls = Stalls(host, PausesConfig())
     await stalls.open()
     loop = asyncio.get_running_loop()
     try:
@@ -121,15 +121,31 @@ async def run(scenario: Scenario, each: int, rng: random.Random) -> Judged:
         )
         truths: list[Truth] = await asyncio.to_thread(scenario.inject, subject, each, rng)
         await asyncio.sleep(0.3)
-    except NotRunError as why:
-        return Judged(scenario, not_run=str(why))
     finally:
         await stalls.close()
+    return truths
+
+
+async def run(scenario: Scenario, each: int, rng: random.Random) -> Judged:
+    """One scenario with a meter or another collector of its own."""
+    host = ListeningHost()
+    try:
+        if scenario.watch is not None:
+            truths = await scenario.watch(host, each, rng)
+        else:
+            truths = await by_meter(host, scenario, each, rng)
+    except NotRunError as why:
+        return Judged(scenario, not_run=str(why))
     stretches = [
         (host.steady_of_mono_ns(truth.start_ns) / NS, host.steady_of_mono_ns(truth.end_ns) / NS)
         for truth in truths
     ]
-    return judge(scenario, stretches, host.of("truechimer_pause"), config.interval_ms / 1e3)
+    pauses = [
+        pause
+        for pause in host.of("truechimer_pause")
+        if scenario.runtime is None or pause.tags["runtime"] == scenario.runtime
+    ]
+    return judge(scenario, stretches, pauses, PausesConfig().interval_ms / 1e3)
 
 
 def report(results: list[Judged]) -> bool:
@@ -178,7 +194,7 @@ def main() -> int:
     parser.add_argument("--show", action="store_true", help="print the evidence of what was not told right")
     options = parser.parse_args()
     results = []
-    for scenario in (*attribution_causes.SCENARIOS, *attribution_swap.SCENARIOS):
+    for scenario in SCENARIOS:
         if options.only and not any(part in scenario.name for part in options.only):
             continue
         rng = random.Random(f"{options.seed} {scenario.name}")

@@ -22,7 +22,9 @@ from truechimer.readings import mono_ns
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator
+
+    from agent.listeninghost import ListeningHost
 
 GROUPS = Path("/sys/fs/cgroup")
 NAME = f"truechimer-bench-{os.getpid()}"
@@ -82,12 +84,18 @@ class Truth:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """``inject`` stops the subject so many times; any of ``causes`` is the right one."""
+    """``inject`` stops the meter so many times; any of ``causes`` is the right one.
+
+    ``watch`` instead stops something else, and lets a host hear what its collector tells; ``runtime`` is
+    the tag of those pauses that count then.
+    """
 
     name: str
     causes: frozenset[Cause]
-    inject: Callable[[Subject, int, random.Random], list[Truth]]
+    inject: Callable[[Subject, int, random.Random], list[Truth]] | None = None
     kind: Literal["exact", "within", "storm"] = "exact"
+    watch: Callable[[ListeningHost, int, random.Random], Awaitable[list[Truth]]] | None = None
+    runtime: str | None = None
 
 
 @dataclass(slots=True)
