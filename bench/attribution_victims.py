@@ -31,10 +31,11 @@ LONG_GC_NS = 40_000_000
 SLEEPER = "import time\nwhile True: time.sleep(0.005)"
 # What everybody waits for: files of megabytes written and synced as fast as the disk takes them.
 STORM = """
-import os, sys
+import mmap, os, sys
 os.nice(19)
-data = os.urandom(1 << 20) * 8
-file = os.open(sys.argv[1], os.O_CREAT | os.O_WRONLY)
+data = mmap.mmap(-1, 8 << 20)  # aligned, for O_DIRECT: the storm takes the disk and leaves the CPUs
+data.write(os.urandom(1 << 20) * 8)
+file = os.open(sys.argv[1], os.O_CREAT | os.O_WRONLY | os.O_DIRECT)
 while True:
     os.pwrite(file, data, 0)
     os.fsync(file)
@@ -64,8 +65,11 @@ SAFEPOINT = re.compile(r"\[(\d+)ns\].*Total: +(\d+) ns")
 
 
 @contextlib.asynccontextmanager
-async def watched(host: ListeningHost, pid: int, runtime: str) -> AsyncIterator[None]:
-    """The process watch, following one process."""
+async def watched(host: ListeningHost, pid: int, runtime: str) -> AsyncIterator[Callable[[], None]]:
+    """The process watch, following one process; gives what a thread calls when that was moved.
+
+    The watch looks for another cgroup only now and then, few processes being ever moved: it is opened anew.
+    """
     try:
         processes = import_module("truechimer_agent.collectors.processes")
     except ImportError as error:
@@ -76,9 +80,16 @@ async def watched(host: ListeningHost, pid: int, runtime: str) -> AsyncIterator[
         config = ProcessConfig("victim", pid_file=pid_file, runtime=runtime, interval_ms=WATCH_MS)
         collector = processes.Processes(host, [config], PausesConfig())
         await collector.open()
+        loop = asyncio.get_running_loop()
+
+        async def reopen() -> None:
+            await collector.close()
+            await collector.open()
+            await asyncio.sleep(2)
+
         try:
             await asyncio.sleep(2)
-            yield
+            yield lambda: asyncio.run_coroutine_threadsafe(reopen(), loop).result()
             await asyncio.sleep(1)
         finally:
             await collector.close()
@@ -89,8 +100,8 @@ def victim_of(inject: Callable[..., list[Truth]]) -> Callable[..., object]:
 
     async def run(host: ListeningHost, each: int, rng: random.Random) -> list[Truth]:
         with running((SLEEPER,)) as (victim,):
-            async with watched(host, victim.pid, "process"):
-                subject = Subject(victim.pid, lambda: None)
+            async with watched(host, victim.pid, "process") as moved:
+                subject = Subject(victim.pid, moved)
                 return await asyncio.to_thread(inject, subject, each, rng)
 
     return run
