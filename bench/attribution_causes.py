@@ -32,7 +32,6 @@ SHORTEST_S, LONGEST_S = 0.04, 0.12
 HOG = """
 import os, sys
 os.sched_setaffinity(0, {int(sys.argv[1])})
-os.nice(-10)
 while True: pass
 """
 # A task of its own that freezes a group while everybody else in it, the bench itself too, stands still.
@@ -279,6 +278,8 @@ def throttled(hierarchy: str, limits: dict[str, str]) -> Callable[..., list[Trut
 THROTTLED = frozenset({Cause.THROTTLED})
 FROZEN = frozenset({Cause.FROZEN})
 RUN_QUEUE = frozenset({Cause.RUN_QUEUE})
+# The weight lets it get as far as its quota on a busy machine.
+V1_QUOTA = {"cpu.shares": "100000", "cpu.cfs_period_us": "100000", "cpu.cfs_quota_us": "20000"}
 V2_ROOT = "unified" if Path(GROUPS, "unified", "cgroup.procs").exists() else "."
 
 SCENARIOS: tuple[Scenario, ...] = (
@@ -295,7 +296,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario(
         "quota v1",
         THROTTLED,
-        throttled("cpu", {"cpu.cfs_period_us": "100000", "cpu.cfs_quota_us": "20000"}),
+        throttled("cpu", V1_QUOTA),
     ),
-    Scenario("quota v2", THROTTLED, throttled(V2_ROOT, {"cpu.max": "20000 100000"})),
+    Scenario("quota v2", THROTTLED, throttled(V2_ROOT, {"cpu.weight": "1000", "cpu.max": "20000 100000"})),
 )

@@ -175,13 +175,12 @@ async def collect_each_second(collector: object) -> None:
         await collector.collect()
 
 
-PERIODS = {"cpu.cfs_period_us": "100000", "cpu.cfs_quota_us": "20000"}
 FREEZER = ("freezer", "freezer.state", "FROZEN", "THAWED")
 SCENARIOS = (
     Scenario("victim: SIGSTOP", frozenset({Cause.STOPPED}), watch=victim_of(causes.stopped)),
     Scenario("victim: freezer v1", FROZEN, watch=victim_of(causes.frozen_by(*FREEZER))),
     Scenario("victim: SCHED_FIFO", RUN_QUEUE, watch=victim_of(causes.preempted)),
-    Scenario("victim: quota v1", THROTTLED, watch=victim_of(causes.throttled("cpu", PERIODS))),
+    Scenario("victim: quota v1", THROTTLED, watch=victim_of(causes.throttled("cpu", causes.V1_QUOTA))),
     Scenario("disk: fsync storm", frozenset({Cause.IO}), kind="within", watch=synced),
     Scenario("JVM: full GC", frozenset({Cause.GC, Cause.SAFEPOINT}), runtime="jvm", watch=collected),
 )

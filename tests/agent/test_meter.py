@@ -50,7 +50,7 @@ def test_the_cgroup_is_sought_where_each_hierarchy_mounts_it():
 
 
 def test_quotas_of_groups_above_are_read_too_where_a_group_counts_only_its_own(tmp_path, monkeypatch):
-    """cpu.stat.local alone is enough; else cpu.stat up to the true root; nothing where that is unseen."""
+    """cpu.stat up to the true root; where that is unseen, nothing, unless there is cpu.stat.local."""
     monkeypatch.setattr(counters, "MOUNTS", str(tmp_path))
     monkeypatch.setattr(counters.os.path, "ismount", lambda path: path == f"{tmp_path}/cpu")
     folder = tmp_path / "cpu" / "a" / "b"
@@ -63,9 +63,11 @@ def test_quotas_of_groups_above_are_read_too_where_a_group_counts_only_its_own(t
     assert counters.throttle_texts([absent]) == []
     assert counters.throttle_texts([absent, str(folder)]) == []
     (groups[-1] / "release_agent").touch()
-    assert counters.throttle_texts([absent, str(folder)]) == [f"{group}/cpu.stat" for group in groups]
+    own = [f"{group}/cpu.stat" for group in groups]
+    assert counters.throttle_texts([absent, str(folder)]) == own
+    (groups[-1] / "release_agent").unlink()
     (folder / "cpu.stat.local").touch()
-    assert counters.throttle_texts([str(folder)]) == [f"{folder}/cpu.stat.local"]
+    assert counters.throttle_texts([str(folder)]) == [f"{folder}/cpu.stat.local", *own]
 
 
 @given(st.binary(max_size=300))

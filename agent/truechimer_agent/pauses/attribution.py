@@ -29,6 +29,9 @@ CONFIDENCE = {
 RIVALLED = ((EXPLAINED, 0.5), (LITTLE, 0.7), (TRACES, 0.9))
 WRITTEN_FREEZER_CONFIDENCE = 0.85
 UNPROVEN_STOP_CONFIDENCE = 0.6
+# When the cgroup was frozen for much longer than the gap, some of it was before, and maybe all.
+LONG_FREEZE_CONFIDENCE = 0.9
+LONG_FREEZE = 1.5
 # When throttling is not known in full, or some of the run delay may be from before the gap.
 LOOSE_RUN_DELAY_CONFIDENCE = 0.9
 
@@ -93,6 +96,8 @@ def attribute(gap: GapEvidence) -> tuple[Cause, float]:
     if cause is Cause.SUSPEND:
         return cause, confidence  # measured, and a part of the gap: nothing else can have filled it too
     rival = max(other for each, other in shares.items() if each is not cause)
+    if (ran := gap.share(gap.run_ns)) >= LITTLE:
+        rival = max(rival, ran)
     if cause is Cause.RUN_QUEUE:
         rival = max(rival, _stolen_while_waiting(gap))
     for least, left in RIVALLED:
@@ -150,10 +155,12 @@ def _stolen_while_waiting(gap: GapEvidence) -> float:
 
 def _proof(gap: GapEvidence, cause: Cause) -> float:
     """The most confidence that this cause's own evidence allows."""
-    if cause is Cause.STOPPED and not gap.blocked:
-        return UNPROVEN_STOP_CONFIDENCE
+    if cause is Cause.STOPPED and (gap.blocked or 0) <= (gap.major_faults or 0):
+        return UNPROVEN_STOP_CONFIDENCE  # SIGCONT can come to who never stopped
     if cause is Cause.FROZEN and gap.share(gap.frozen_ns) < EXPLAINED:
         return WRITTEN_FREEZER_CONFIDENCE
+    if cause is Cause.FROZEN and (gap.frozen_ns or 0) > LONG_FREEZE * gap.duration_ns:
+        return LONG_FREEZE_CONFIDENCE
     if cause is Cause.RUN_QUEUE and (gap.throttled_ns is None or gap.preempted or gap.blocked):
         return LOOSE_RUN_DELAY_CONFIDENCE
     return 1.0

@@ -139,18 +139,22 @@ def lineage(folder: str) -> list[str]:
 def throttle_texts(folders: Sequence[str]) -> list[str]:
     """The texts that together tell of every quota on a cgroup; empty where some would stay unseen.
 
-    ``cpu.stat.local`` (Linux 6.5) counts what any group above caused; ``cpu.stat`` only a group's own quota,
-    so that those above must be read too, as far as the true root, which a container does not see.
+    ``cpu.stat.local`` (Linux 6.5) counts what any group above caused, but not while nothing is queued;
+    ``cpu.stat`` counts a group's own quota, so that those above must be read too, as far as the true root,
+    which a container does not see.
     """
     for folder in folders:
-        if os.path.exists(f"{folder}/cpu.stat.local"):  # noqa: PTH110
-            return [f"{folder}/cpu.stat.local"]
-        if os.path.exists(f"{folder}/cpu.stat"):  # noqa: PTH110
-            groups = lineage(folder)
-            is_root = os.path.exists(f"{groups[-1]}/release_agent") or not os.path.exists(  # noqa: PTH110
-                f"{groups[-1]}/cgroup.type"
-            )
-            return [f"{group}/cpu.stat" for group in groups] if is_root else []
+        if not os.path.exists(f"{folder}/cpu.stat"):  # noqa: PTH110
+            continue
+        groups = lineage(folder)
+        local = f"{folder}/cpu.stat.local"
+        local_texts = [local] if os.path.exists(local) else []  # noqa: PTH110
+        is_root = os.path.exists(f"{groups[-1]}/release_agent") or not os.path.exists(  # noqa: PTH110
+            f"{groups[-1]}/cgroup.type"
+        )
+        if local_texts or is_root:
+            return local_texts + [f"{group}/cpu.stat" for group in groups]
+        return []
     return []
 
 
@@ -257,6 +261,9 @@ class Evidence:
         if delay is not None:
             delay = max(0, delay - late_ns)
         known = [each for each in throttled if each is not None]
+        if read_text("/proc/self/cgroup") != self._membership:
+            # It was moved meanwhile: what its former group counted may not be its own.
+            frozen, known = None, []
         blocked = max(0, voluntary - sleeps)
         return [
             span_ns, run, delay, max(known, default=None), frozen, steal,
