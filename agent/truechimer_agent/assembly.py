@@ -81,7 +81,12 @@ COLLECTORS: Mapping[str, Callable[[Parts], Collector]] = {
         daemons_of(parts.config.daemon),
         Bounds(parts.clock, parts.emit, parts.estimator, None).say,
     ),
-    "stalls": lambda parts: Stalls(parts, parts.config.pauses, parts.stall_log),
+    "stalls": lambda parts: Stalls(
+        parts,
+        parts.config.pauses,
+        parts.stall_log,
+        (lambda: parts.clock.restored_mono_ns) if is_told() else None,
+    ),
     "helpers": lambda parts: Helpers(parts, parts.config.pauses, parts.config.runtime_dir),
     "pressure": Pressure,
     "processes": lambda parts: Processes(parts, parts.config.process, parts.config.pauses),

@@ -31,6 +31,8 @@ class HostClock:
         self._suspended_ns = _least_suspended_ns(clocks, reading)
         self.disruption_marker: int | None = None
         """The VM clock's, as of this epoch; None where there is none."""
+        self.restored_mono_ns: int | None = None
+        """When the hypervisor last told of a restore or migration; None: never."""
         self._on_epoch: list[Callable[[], object]] = []
         self._on_step: list[Callable[[], object]] = []
 

@@ -30,7 +30,7 @@ def test_captured_texts_are_read_right():
     """Each with the unit that the kernel documents."""
     assert counters.parse_schedstat(b"20422778 179448 3\n") == (20422778, 179448)
     assert counters.parse_steal(STAT) == (8 * counters.TICK_NS,)
-    assert counters.parse_faults(OWN_STAT) == (23, 6 * counters.TICK_NS)
+    assert counters.parse_io_wait(OWN_STAT) == (6 * counters.TICK_NS,)
     assert counters.parse_some(PSI) == (2_968_208_000,)
     assert counters.parse_throttled(b"usage_usec 5\nnr_throttled 2\nthrottled_usec 7\n") == (7000,)
     assert counters.parse_throttled(b"nr_periods 0\nthrottled_time 7\n") == (7,)
@@ -49,13 +49,34 @@ def test_the_cgroup_is_sought_where_each_hierarchy_mounts_it():
     ]
 
 
+def test_quotas_of_groups_above_are_read_too_where_a_group_counts_only_its_own(tmp_path, monkeypatch):
+    """cpu.stat up to the true root; where that is unseen, nothing, unless there is cpu.stat.local."""
+    monkeypatch.setattr(counters, "MOUNTS", str(tmp_path))
+    monkeypatch.setattr(counters.os.path, "ismount", lambda path: path == f"{tmp_path}/cpu")
+    folder = tmp_path / "cpu" / "a" / "b"
+    folder.mkdir(parents=True)
+    groups = [folder, folder.parent, folder.parent.parent]
+    for group in groups:
+        (group / "cpu.stat").touch()
+        (group / "cgroup.type").touch()
+    absent = f"{tmp_path}/nowhere"
+    assert counters.throttle_texts([absent]) == []
+    assert counters.throttle_texts([absent, str(folder)]) == []
+    (groups[-1] / "release_agent").touch()
+    own = [f"{group}/cpu.stat" for group in groups]
+    assert counters.throttle_texts([absent, str(folder)]) == own
+    (groups[-1] / "release_agent").unlink()
+    (folder / "cpu.stat.local").touch()
+    assert counters.throttle_texts([str(folder)]) == [f"{folder}/cpu.stat.local", *own]
+
+
 @given(st.binary(max_size=300))
 def test_no_text_breaks_a_counter(text: bytes):
     """What cannot be parsed is absent, as is a file that is not there."""
     for parse, width in (
         (counters.parse_schedstat, 2),
         (counters.parse_steal, 1),
-        (counters.parse_faults, 2),
+        (counters.parse_io_wait, 1),
         (counters.parse_some, 1),
         (counters.parse_throttled, 1),
         (counters.parse_frozen, 1),
@@ -65,7 +86,7 @@ def test_no_text_breaks_a_counter(text: bytes):
         assert len(counter.parse(text)) == width
 
 
-@given(st.one_of(st.binary(max_size=500), st.from_regex(rb"\A[PW]( (-?[0-9]{1,22}|-)){3,15}\Z")))
+@given(st.one_of(st.binary(max_size=500), st.from_regex(rb"\A[PW]( (-?[0-9]{1,22}|-)){3,17}\Z")))
 def test_any_line_is_a_record_or_a_decode_error(line: bytes):
     """Nothing else comes out of the decoder."""
     try:
@@ -79,7 +100,7 @@ def test_records_come_back_as_they_were_written():
     """The meter's own writer and the agent's reader agree on every place."""
     reading, writing = os.pipe()
     output = meter.Output(writing)
-    output.line("P", 1, 2, 3, 4, 5, 6, None, 8, 9, 10, 11, 12, 13, 1)
+    output.line("P", 1, 2, 3, 4, 5, 6, None, 8, 9, 20, 21, 10, 11, 12, 13, 1)
     output.line("W", 1, 2, 3, 4, 5)
     os.close(writing)
     with os.fdopen(reading, "rb") as file:
@@ -90,6 +111,7 @@ def test_records_come_back_as_they_were_written():
     assert (evidence.run_ns, evidence.run_delay_ns, evidence.throttled_ns) == (4, 5, 6)
     assert (evidence.frozen_ns, evidence.steal_ns, evidence.major_faults) == (None, 8, 9)
     assert (evidence.io_wait_ns, evidence.memory_stall_ns, evidence.io_stall_ns) == (10, 11, 12)
+    assert (evidence.blocked, evidence.preempted) == (20, 21)
     assert (evidence.asleep_ns, evidence.continued) == (13, True)
 
 

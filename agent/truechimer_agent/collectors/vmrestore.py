@@ -102,6 +102,7 @@ class VmRestore:
     def _restored(self) -> None:
         """By how much UTC - S jumped nobody knows yet: the event's size is 0."""
         steady_ns = self._clock.steady_now_ns()
+        self._clock.restored_mono_ns = self._clock.clocks.read().mono_ns
         fields = {
             "size_seconds": 0.0,
             "steady_seconds": steady_ns / NS,

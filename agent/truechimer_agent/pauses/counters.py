@@ -7,17 +7,20 @@ is found.
 from __future__ import annotations
 
 import os
+import resource
 import time
 
 TYPE_CHECKING = False  # typing itself would cost a megabyte
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
 TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 # Counters that cost more are read so seldom that they take 0.01 % of a core (a few times that when cold).
 LOOSE_PERIOD_PER_COST = 10_000
 ASLEEP_NOISE_NS = 1_000_000
 READ_BYTES = 4096
+MOUNTS = "/sys/fs/cgroup"
+DEEPEST = 16
 
 
 class Counter:
@@ -75,10 +78,10 @@ def parse_steal(text: bytes) -> tuple[int]:
     return (int(fields[8]) * TICK_NS,)
 
 
-def parse_faults(text: bytes) -> tuple[int, int]:
-    """``/proc/self/stat``: major faults, ns waited for block I/O (fields 12 and 42 of proc(5))."""
+def parse_io_wait(text: bytes) -> tuple[int]:
+    """``/proc/self/stat``: ns waited for block I/O (field 42 of proc(5))."""
     fields = text[text.rindex(b")") + 2 :].split()
-    return int(fields[9]), int(fields[39]) * TICK_NS
+    return (int(fields[39]) * TICK_NS,)
 
 
 def parse_some(text: bytes) -> tuple[int]:
@@ -114,12 +117,45 @@ def cgroup_folders(text: str) -> list[str]:
     for line in text.splitlines():
         number, controllers, path = line.split(":", 2)
         path = path.rstrip("/")
+        if "/.." in path:
+            continue  # outside of this namespace: what is there is another's
         if number == "0" and not controllers:
             # Inside a container the path of the host does not exist: its own root does.
-            unified += [f"/sys/fs/cgroup{path}", f"/sys/fs/cgroup/unified{path}", "/sys/fs/cgroup"]
+            unified += [f"{MOUNTS}{path}", f"{MOUNTS}/unified{path}", MOUNTS]
         elif "cpu" in controllers.split(","):
-            cpu += [f"/sys/fs/cgroup/{name}{path}" for name in (controllers, "cpu", "cpu,cpuacct")]
+            cpu += [f"{MOUNTS}/{name}{path}" for name in (controllers, "cpu", "cpu,cpuacct")]
     return cpu + unified
+
+
+def lineage(folder: str) -> list[str]:
+    """A cgroup and those that contain it, up to the root of its hierarchy."""
+    folders = [folder]
+    while len(folders) < DEEPEST and not os.path.ismount(folder) and folder.startswith(MOUNTS + "/"):
+        folder = os.path.dirname(folder)  # noqa: PTH120 - pathlib is heavy
+        folders.append(folder)
+    return folders
+
+
+def throttle_texts(folders: Sequence[str]) -> list[str]:
+    """The texts that together tell of every quota on a cgroup; empty where some would stay unseen.
+
+    ``cpu.stat.local`` (Linux 6.5) counts what any group above caused, but not while nothing is queued;
+    ``cpu.stat`` counts a group's own quota, so that those above must be read too, as far as the true root,
+    which a container does not see.
+    """
+    for folder in folders:
+        if not os.path.exists(f"{folder}/cpu.stat"):  # noqa: PTH110
+            continue
+        groups = lineage(folder)
+        local = f"{folder}/cpu.stat.local"
+        local_texts = [local] if os.path.exists(local) else []  # noqa: PTH110
+        is_root = os.path.exists(f"{groups[-1]}/release_agent") or not os.path.exists(  # noqa: PTH110
+            f"{groups[-1]}/cgroup.type"
+        )
+        if local_texts or is_root:
+            return local_texts + [f"{group}/cpu.stat" for group in groups]
+        return []
+    return []
 
 
 def read_text(path: str) -> str:
@@ -131,6 +167,12 @@ def read_text(path: str) -> str:
         return ""
 
 
+def usage() -> tuple[int, int, int]:
+    """Major faults, voluntary and involuntary context switches of this process."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_majflt, used.ru_nvcsw, used.ru_nivcsw
+
+
 class Evidence:
     """Baselines of the kernel's counters, and how much they grew when a gap is found."""
 
@@ -138,11 +180,12 @@ class Evidence:
         self._own = Counter(["/proc/self/schedstat"], parse_schedstat, 2)
         self._loose = [
             Counter(["/proc/stat"], parse_steal, 1),
-            Counter(["/proc/self/stat"], parse_faults, 2),
+            Counter(["/proc/self/stat"], parse_io_wait, 1),
             Counter(["/proc/pressure/memory"], parse_some, 1),
             Counter(["/proc/pressure/io"], parse_some, 1),
         ]
-        self._groups = [Counter([], parse_throttled, 1), Counter([], parse_frozen, 1)]
+        self._freezer = Counter([], parse_frozen, 1)
+        self._throttles: list[Counter] = []
         self._membership = ""
         self._texts = self.peek()
         self.find_cgroup()
@@ -152,6 +195,7 @@ class Evidence:
         self._loose_texts = self._read_loose()
         cost_ns = time.monotonic_ns() - self._loose_ns  # noqa: TID251
         self._loose_period_ns = cost_ns * LOOSE_PERIOD_PER_COST
+        self._usage = usage()
 
     def find_cgroup(self) -> None:
         """Open the counters of the cgroup that this process is in, anew when it was moved."""
@@ -159,20 +203,23 @@ class Evidence:
         if membership == self._membership:
             return
         self._membership = membership
-        for counter in self._groups:
+        for counter in [self._freezer, *self._throttles]:
             counter.close()
         folders = cgroup_folders(membership)
-        throttles = [f"{folder}/{name}" for folder in folders for name in ("cpu.stat.local", "cpu.stat")]
-        freezes = [f"{folder}/cgroup.stat.local" for folder in folders]
-        self._groups = [Counter(throttles, parse_throttled, 1), Counter(freezes, parse_frozen, 1)]
+        self._freezer = Counter([f"{folder}/cgroup.stat.local" for folder in folders], parse_frozen, 1)
+        self._throttles = [Counter([path], parse_throttled, 1) for path in throttle_texts(folders)]
         self._texts = self.peek()
 
     def peek(self) -> list[bytes]:
         """The counters that cost little."""
-        return [self._own.read(), *[counter.read() for counter in self._groups]]
+        return [counter.read() for counter in self._tight()]
+
+    def _tight(self) -> list[Counter]:
+        return [self._own, self._freezer, *self._throttles]
 
     def keep(self, now_ns: int) -> None:
         """New baselines; of the costlier counters when they are due."""
+        self._usage = usage()
         self.find_cgroup()
         self._texts = self.peek()
         if now_ns - self._loose_ns >= self._loose_period_ns:
@@ -190,24 +237,38 @@ class Evidence:
         slept_ns = self._asleep_ns - before_ns
         return slept_ns if slept_ns > ASLEEP_NOISE_NS else 0
 
-    def growth(self, now_ns: int, late_ns: int) -> list[int | None]:
+    def growth(self, now_ns: int, late_ns: int, sleeps: int) -> list[int | None]:
         """Span, and the counters' growth up to now, in the order of a ``P`` line; baselines anew.
 
         ``late_ns``: summed lateness of the deadlines since the baseline, taken off the run delay.
+        ``sleeps``: how often the meter slept since then, taken off the voluntary switches.
         """
-        before = [*self._texts, *self._loose_texts]
+        # First of all: faults in what follows make the next deadline late, and are its evidence.
+        used = usage()
+        faults, voluntary, preempted = (new - old for new, old in zip(used, self._usage, strict=True))
+        self._usage = used
         span_ns = now_ns - self._loose_ns
+        before = [*self._texts, *self._loose_texts]
         self._texts = self.peek()
         self._loose_texts = self._read_loose()
         self._loose_ns = now_ns
         after = [*self._texts, *self._loose_texts]
-        grown: list[int | None] = [span_ns]
-        for counter, old, new in zip([self._own, *self._groups, *self._loose], before, after, strict=True):
+        grown: list[int | None] = []
+        for counter, old, new in zip([*self._tight(), *self._loose], before, after, strict=True):
             for was, is_now in zip(counter.parse(old), counter.parse(new), strict=True):
                 grown.append(None if was is None or is_now is None else is_now - was)
-        if grown[2] is not None:
-            grown[2] = max(0, grown[2] - late_ns)
-        return grown
+        run, delay, frozen, *throttled, steal, io_wait, memory_stall, io_stall = grown
+        if delay is not None:
+            delay = max(0, delay - late_ns)
+        known = [each for each in throttled if each is not None]
+        if read_text("/proc/self/cgroup") != self._membership:
+            # It was moved meanwhile: what its former group counted may not be its own.
+            frozen, known = None, []
+        blocked = max(0, voluntary - sleeps)
+        return [
+            span_ns, run, delay, max(known, default=None), frozen, steal,
+            faults, blocked, preempted, io_wait, memory_stall, io_stall,
+        ]  # fmt: skip
 
 
 def asleep_ns() -> int:

@@ -4,8 +4,8 @@ It runs without site (:data:`COMMAND`) and imports next to nothing, so that it s
 neither the interpreter lock nor the agent's work shows up as a pause. Times are CLOCK_MONOTONIC in ns.
 It writes lines of text to standard output (read by :mod:`truechimer_agent.pauses.records`)::
 
-    P start duration span run run_delay throttled frozen steal major_faults io_wait memory_stall io_stall
-      asleep continued
+    P start duration span run run_delay throttled frozen steal major_faults blocked preempted
+      io_wait memory_stall io_stall asleep continued
     W start end count total max
 
 ``P`` is one pause: ``start`` is the missed deadline, ``duration`` the lateness past it (time asleep
@@ -14,8 +14,10 @@ included), the rest the evidence: how much each counter of the kernel grew, in n
 at each: they grew over ``span``, which ends with the gap and begins up to 0.5 s before it (longer where
 reading them costs more). ``run_delay`` is a lower bound of what falls into the gap: the lateness of all
 deadlines since its baseline is taken off, which is as much as could have been waited for them.
-``continued`` is 1 when SIGCONT came after the deadline: certain proof of a stop. ``W`` closes a window
-of observation.
+``blocked`` is how often the process went to sleep in the kernel besides the meter's own sleeps (a stop, a
+major fault, a lock), ``preempted`` how often it was taken off a CPU while it ran. ``continued`` is 1 when
+SIGCONT came after the deadline: with ``blocked``, certain proof of a stop. ``W`` closes a window of
+observation.
 """
 
 from __future__ import annotations
@@ -103,17 +105,18 @@ class Meter:
         now_ns = monotonic_ns()
         deadline_ns = now_ns + interval_ns
         look_ns = now_ns + BASELINE_NS
-        total_late_ns = most_late_ns = 0
+        total_late_ns = most_late_ns = sleeps = 0
         # Local names only on the way of most wakes: each comes to cold caches, where every line counts.
         while not self._ending:
             if deadline_ns > now_ns:
+                sleeps += 1
                 sleep((deadline_ns - now_ns) * 1e-9)
             now_ns = monotonic_ns()
             late_ns = now_ns - deadline_ns
             if late_ns > look_late_ns or now_ns >= look_ns:
-                now_ns = self._look(deadline_ns, total_late_ns, most_late_ns)
+                now_ns = self._look(deadline_ns, total_late_ns, most_late_ns, sleeps)
                 look_ns = now_ns + BASELINE_NS
-                total_late_ns = most_late_ns = 0
+                total_late_ns = most_late_ns = sleeps = 0
             else:
                 total_late_ns += late_ns
                 if late_ns > most_late_ns:
@@ -124,10 +127,11 @@ class Meter:
         self._max_ns = max(self._max_ns, most_late_ns)
         self._close_window(monotonic_ns())
 
-    def _look(self, deadline_ns: int, total_late_ns: int, most_late_ns: int) -> int:
+    def _look(self, deadline_ns: int, total_late_ns: int, most_late_ns: int, sleeps: int) -> int:
         """Judge this deadline, take baselines, and see to the rest; returns the time judged at.
 
-        Of the deadlines met since the last look: their lateness summed, and the greatest.
+        Of the deadlines met since the last look: their lateness summed, and the greatest. ``sleeps``: how
+        often the meter slept since then.
         """
         now_ns = time.monotonic_ns()  # noqa: TID251
         slept_ns = self._evidence.slept_ns()
@@ -138,7 +142,7 @@ class Meter:
             self._count += 1
             self._total_ns += duration_ns
             continued = int(self._continued_ns >= deadline_ns)
-            grown = self._evidence.growth(now_ns, total_late_ns)
+            grown = self._evidence.growth(now_ns, total_late_ns, sleeps)
             self._output.line("P", deadline_ns, duration_ns, *grown, slept_ns, continued)
         else:
             self._evidence.keep(now_ns)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from truechimer.errors import DecodeError
 from truechimer_agent.pauses.attribution import GapEvidence
 
-PAUSE_VALUES = 14
+PAUSE_VALUES = 16
 WINDOW_VALUES = 5
 LONGEST_LINE_BYTES = 400
 
@@ -40,8 +40,8 @@ def decode(line: bytes) -> MeterPause | MeterWindow:
     if kind == b"W" and len(values) == WINDOW_VALUES:
         return MeterWindow(*[_known(value) for value in values])
     if kind == b"P" and len(values) == PAUSE_VALUES:
-        start, duration, span, run, delay, throttled, frozen, steal, faults, io_wait, *rest = values
-        memory_stall, io_stall, asleep, continued = rest
+        start, duration, span, run, delay, throttled, frozen, steal, faults, *rest = values
+        blocked, preempted, io_wait, memory_stall, io_stall, asleep, continued = rest
         evidence = GapEvidence(
             duration_ns=_known(duration),
             span_ns=_known(span),
@@ -51,6 +51,8 @@ def decode(line: bytes) -> MeterPause | MeterWindow:
             frozen_ns=frozen,
             steal_ns=steal,
             major_faults=faults,
+            blocked=blocked,
+            preempted=preempted,
             io_wait_ns=io_wait,
             memory_stall_ns=memory_stall,
             io_stall_ns=io_stall,
