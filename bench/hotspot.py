@@ -31,6 +31,7 @@ from truechimer_agent.collecting import CollectFailure, Lacking
 from truechimer_agent.hotspot.perfdata import MAX_BYTES, parse
 from truechimer_agent.hotspot.reader import HotspotReader, open_runtime
 from truechimer_agent.processes.runtimes import ProcessGone, Target
+from truechimer_agent.processes.watch import AGAIN_LEAST_NS, AGAIN_SHARE
 
 HERE = Path(__file__).resolve().parent
 CAPTURED = HERE.parent / "tests" / "agent" / "hsperfdata"
@@ -84,8 +85,13 @@ def watch(pid: int, interval_s: float) -> None:
         if is_last:
             break
         now_s = time.monotonic()
-        deadline_s = max(deadline_s + interval_s, now_s)
-        time.sleep(deadline_s - now_s)
+        while deadline_s <= now_s:
+            deadline_s += interval_s
+        sleep_s = deadline_s - now_s
+        if polled.under_way_ns:
+            # As the watch does.
+            sleep_s = min(sleep_s, max(AGAIN_LEAST_NS, polled.under_way_ns // AGAIN_SHARE) / 1e9)
+        time.sleep(sleep_s)
     seen["to"] = begun(pid)
     elapsed_s = time.monotonic() - wall_s
     seen["with_wakes"] = (time.process_time() - cpu_s) / elapsed_s

@@ -221,6 +221,7 @@ def test_a_safepoint_under_way_is_told_when_it_has_ended() -> None:
         (1300, reading(5, 240, 1050, (5, 229, 1051, 1280))),
     )
     assert [one.count for one in polled] == [0, 0, 0, 1]
+    assert [one.under_way_ns for one in polled] == [0, 1, 100 * MS, 0]
     assert polled[3].total_ns == 200 * MS
     assert polled[2].heap is not None
     assert polled[2].heap.collecting_ns == 100 * MS

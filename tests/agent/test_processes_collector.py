@@ -20,8 +20,10 @@ from truechimer.config.model import PausesConfig, ProcessConfig
 from truechimer.readings import boot_ns, mono_ns
 from truechimer_agent.collecting import CollectFailure
 from truechimer_agent.collectors.processes import Processes
+from truechimer_agent.processes import runtimewatch
 from truechimer_agent.processes.finding import Finder
 from truechimer_agent.processes.openfiles import OpenFiles
+from truechimer_agent.processes.runtimes import Polled
 from truechimer_agent.processes.tasks import ProcessTasks
 from truechimer_agent.processes.watch import Watch
 
@@ -355,3 +357,38 @@ async def test_a_defect_is_said_and_the_watch_starts_anew(monkeypatch):
 async def test_closing_before_opening_is_safe():
     """The runner closes a collector whose open failed."""
     await Processes(ListeningHost(), [], PausesConfig()).close()
+
+
+class InAStop:
+    """A runtime in a stop that has been seen for ``seen_ns``, until nobody has to ask any more."""
+
+    def __init__(self, seen_ns):
+        self.seen_ns = seen_ns
+
+    def poll(self, *_):
+        return Polled(under_way_ns=self.seen_ns)
+
+    def close(self):
+        """Nothing is held."""
+
+
+@pytest.mark.parametrize(("seen_ns", "least_s", "most_s"), [(1, 0.0, 0.001), (160_000_000_000, 5.0, 10.0)])
+def test_a_runtime_in_a_stop_is_polled_again_soon_and_the_rarer_the_longer_it_lasts(
+    monkeypatch, seen_ns, least_s, most_s
+):
+    """At most once a millisecond, and never later than it is due anyway."""
+    monkeypatch.setattr(runtimewatch, "opener_of", lambda _: lambda *_, **__: InAStop(seen_ns))
+    with child(SLEEP_LONG) as process, tempfile.TemporaryDirectory() as scratch:
+        pid_file = Path(scratch) / "pid"
+        pid_file.write_text(f"{process.pid}\n")
+        config = ProcessConfig("db", pid_file=pid_file, runtime="jvm", interval_ms=3_600_000.0)
+        watch = Watch(ListeningHost(), [config], threshold_ns=5_000_000)
+        try:
+            watch.step()
+            (section,) = watch._sections
+            assert section.again_ns is not None
+            wait_s = (section.again_ns - mono_ns()) / 1e9 / watch.stretch
+            assert least_s <= max(0.0, wait_s) <= most_s
+            assert section.next_ns == section.again_ns < section.due_ns
+        finally:
+            watch.close()

@@ -84,6 +84,17 @@ def test_stops_above_the_threshold_are_pauses_and_all_of_them_count(readers):
     assert (window.fields["count"], window.fields["observed_seconds"]) == (0, 0.0)
 
 
+def test_the_newest_stop_that_goes_on_is_known(readers):
+    """So that it is polled again soon; None once there is none."""
+    readers[ONE] = [Reader(Polled(under_way_ns=9 * MS), Polled())]
+    readers[TWO] = [Reader(Polled(under_way_ns=2 * MS), Polled())]
+    watch = watching()
+    watch.look([ONE, TWO], READING, 0, 1)
+    assert watch.under_way_ns == 2 * MS
+    watch.look([ONE, TWO], READING, SECOND, 1)
+    assert watch.under_way_ns is None
+
+
 def test_what_is_lacking_is_tried_again_after_a_minute_and_does_not_stop_the_others(readers):
     """Another process of the section is polled meanwhile."""
     readers[ONE] = [Lacking("no such file"), Reader()]

@@ -65,6 +65,7 @@ class StopFinder:
         self._open_sync_ns = 0
         self._told_mono_ns = 0
         self._may_be_open = False
+        self._seen_open_mono_ns: int | None = None
         self._safepoints = Anchor()
         self._ticks = Anchor()
 
@@ -79,7 +80,7 @@ class StopFinder:
         base, last_poll_ns = self._base, self._poll_mono_ns
         problem = _problem(sample, base, age_ns)
         if problem is not None:
-            self._base = None
+            self._base = self._seen_open_mono_ns = None
             raise CollectFailure(f"the JVM's counters cannot be true: {problem}")
         self._poll_mono_ns = mono_ns
         self._safepoints.saw(sample.told_ns, mono_ns)
@@ -94,7 +95,11 @@ class StopFinder:
             # No safepoint has ended. One that is under way is told when it has.
             if sample.safepoints == base.safepoints:
                 self._base_mono_ns = mono_ns
-            return Polled(heap=heap)
+                return Polled(heap=heap)
+            if self._seen_open_mono_ns is None:
+                self._seen_open_mono_ns = mono_ns
+            return Polled(heap=heap, under_way_ns=max(1, mono_ns - self._seen_open_mono_ns))
+        self._seen_open_mono_ns = None
         return self._told(base, sample, last_poll_ns, mono_ns, steady_ns - mono_ns, heap)
 
     def _begin(self, sample: Sample, safepoints: int, mono_ns: int) -> None:
@@ -144,7 +149,11 @@ class StopFinder:
         self._may_be_open = not is_one_open and (begun > 1 or is_one_more)
         self._told_mono_ns = now_ns
         self._begin(sample, sample.safepoints - is_one_open, now_ns)
-        return Polled(tuple(stops), count, total_ns, sync_ns, longest_ns, upper_ns, heap)
+        if is_one_open:
+            self._seen_open_mono_ns = now_ns
+        return Polled(
+            tuple(stops), count, total_ns, sync_ns, longest_ns, upper_ns, heap, under_way_ns=int(is_one_open)
+        )
 
     def _several(
         self,

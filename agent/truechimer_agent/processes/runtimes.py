@@ -73,6 +73,8 @@ class Polled:
 
     ``count`` and ``total_ns`` are exact by the runtime's own counters; ``stops`` holds them all, singly
     where they could be told apart. ``longest_ns`` and ``longest_upper_ns`` enclose the longest.
+    ``under_way_ns``: for how long a stop that has not ended has been seen; 0 when there is none. Polled
+    again soon, it is known singly even when another follows at once.
     """
 
     stops: tuple[Stop, ...] = ()
@@ -82,6 +84,7 @@ class Polled:
     longest_ns: int = 0
     longest_upper_ns: int = 0
     heap: Heap | None = None
+    under_way_ns: int = 0
     facts: Mapping[str, float] = field(default_factory=dict)
 
 

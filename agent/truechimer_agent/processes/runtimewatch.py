@@ -44,11 +44,15 @@ class _Attached:
 
 
 class RuntimeWatch:
-    """One source's runtimes. ``trouble`` is what is wrong now, None when all is well or not told yet."""
+    """One source's runtimes. ``trouble`` is what is wrong now, None when all is well or not told yet.
+
+    ``under_way_ns``: for how long the newest stop that goes on has been seen; None when there is none.
+    """
 
     def __init__(self, source: str, runtime: str, *, scan: bool, threshold_ns: int) -> None:
         self.tags = {"source": source, "runtime": runtime}
         self.trouble: TruechimerError | None = None
+        self.under_way_ns: int | None = None
         self._runtime = runtime
         self._scan = scan
         self._threshold_ns = threshold_ns
@@ -62,6 +66,7 @@ class RuntimeWatch:
             self._let_go(self._attached.pop(target))
         pauses: list[Observation] = []
         observed_ns = 0
+        going_on: list[int] = []
         for target in wanted:
             one = self._attached.setdefault(target, _Attached(target))
             before_ns = one.polled_ns
@@ -70,6 +75,8 @@ class RuntimeWatch:
             if before_ns is not None:
                 observed_ns = max(observed_ns, now_ns - before_ns)
             one.heap = polled.heap
+            if polled.under_way_ns:
+                going_on.append(polled.under_way_ns)
             self._window.add(polled)
             pauses += [
                 pause_of_stop(stop, self.tags, epoch)
@@ -77,6 +84,7 @@ class RuntimeWatch:
                 if stop.duration_ns >= self._threshold_ns
             ]
         self.trouble = next((one.trouble for one in self._attached.values() if one.trouble), None)
+        self.under_way_ns = min(going_on, default=None)
         if observed_ns:
             self._window.exposure.add(observed_ns)
         return pauses
