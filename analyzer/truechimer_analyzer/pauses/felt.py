@@ -77,7 +77,7 @@ def residual_s(lengths: Lengths, observed_s: float, share: float = SHARE) -> tup
     if not len(lengths.total_s):
         return 0.0, 0.0
     target_s = share * observed_s
-    most_s = float(lengths.cap_s.max())
+    most_s = float(lengths.cap_s.max()) + lengths.interval_s
 
     def solved(*, upper: bool) -> float:
         beyond = lengths.beyond_upper_s if upper else lengths.beyond_s
