@@ -88,6 +88,15 @@ def test_a_meters_longest_is_enclosed_by_its_windows_alone() -> None:
     assert (found["max_s"], found["max_upper_s"]) == (0.1, pytest.approx(0.11))
 
 
+def test_how_many_pauses_are_hardly_longer_than_the_threshold_a_meter_cannot_know() -> None:
+    """A pause of 12 ms is seen 2 to 12 ms late: under a threshold of 5 ms often not at all."""
+    window = made.pause_window(10.0, count=1, total_seconds=0.1, max_seconds=0.1, interval_seconds=0.01)
+    found = one([window, made.pause(5.0, 0.1, interval_seconds=0.01)], "host")
+    assert felt(found, 0.01)["staying_upper"] is None
+    assert felt(found, 0.01)["arrival_upper"] == pytest.approx(0.009)
+    assert felt(found, 0.02)["staying_upper"] == pytest.approx(0.108)
+
+
 def test_a_threshold_that_was_lowered_says_nothing_of_before() -> None:
     samples = [made.pause_window(float(at), threshold_seconds=0.5) for at in range(0, 1000, 10)]
     samples += [made.pause_window(float(at), threshold_seconds=0.005) for at in range(1000, 3600, 10)]
