@@ -61,7 +61,7 @@ def test_a_disk_has_a_distribution_of_its_own_with_its_exposure() -> None:
     samples += [fsync(1000.5, 1.5), fsync(1002.5, None, outcome=1)]
     (found,) = asked(samples)["disks"]
     assert (found["disk"], found["probes"], found["state"]) == ("/var/lib/etcd", 2002, "watched")
-    assert found["outcomes"] == {"done": 2001, "failed": 1}
+    assert found["outcomes"] == {"done": 2001, "failed": 1, "hung": 0}
     assert (found["interval_s"], found["max_s"]) == (1.0, 1.5)
     assert found["observed_s"] == pytest.approx(2001.5)
     assert found["unwatched_s"] == pytest.approx(3600 - 2001.5, abs=5)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from truechimer.errors import UserError
 from truechimer_analyzer.pauses import felt, surroundings
-from truechimer_analyzer.pauses.sources import FIELDS, WINDOW_FIELDS, describe
+from truechimer_analyzer.pauses.sources import FIELDS, describe
+from truechimer_analyzer.pauses.told import WINDOW_FIELDS
 
 if TYPE_CHECKING:
     from truechimer_analyzer.reading import Reader
@@ -20,9 +21,10 @@ def document(reader: Reader, question: Question) -> dict[str, object]:
     window = question.window
     sources = describe(
         reader.rows("truechimer_pause", FIELDS, tags=named),
-        reader.rows("truechimer_pause_window", WINDOW_FIELDS, tags=named),
+        reader.rows("truechimer_pause_window", WINDOW_FIELDS),
         window,
         wish,
+        question.source,
     )
     processes = surroundings.processes(
         reader.rows("truechimer_process", surroundings.PROCESS_FIELDS, tags=named), window

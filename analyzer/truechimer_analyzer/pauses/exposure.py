@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from truechimer_analyzer.pauses import plausible
 from truechimer_analyzer.window import NS, iso
 
 if TYPE_CHECKING:
@@ -20,23 +21,31 @@ STALE_S = 35.0
 # Stamps of windows that follow each other differ by as much as their clock was corrected between them.
 GAP_NS = 2 * NS
 GAPS_SHOWN = 100
+# What a window counts began within so long before its end, also where less of it was watched.
+PERIOD_NS = 10 * NS
 
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """The stretches watched, as [begin, end] in Unix ns, apart and in order; ``observed_s`` in all."""
+    """The stretches watched, as [begin, end] in Unix ns, apart and in order; ``observed_s`` in all.
+
+    ``counted_from_ns`` and ``counted_to_ns`` are the stretches whose pauses the windows count: those
+    watched, and all of each window, of which less was watched where its processes came or went in it.
+    """
 
     observed_s: float
     begin_ns: NDArray[np.int64]
     end_ns: NDArray[np.int64]
+    counted_from_ns: NDArray[np.int64]
+    counted_to_ns: NDArray[np.int64]
     last_heard_ns: int | None
 
     def covers(self, time_ns: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which of these times lie in a stretch that was watched."""
-        if not len(self.begin_ns):
+        """Which of these times lie in a stretch whose pauses the windows count."""
+        if not len(self.counted_from_ns):
             return np.zeros(len(time_ns), dtype=np.bool_)
-        after = np.searchsorted(self.begin_ns, time_ns, side="right") - 1
-        return (after >= 0) & (time_ns <= self.end_ns[np.maximum(after, 0)])
+        after = np.searchsorted(self.counted_from_ns, time_ns, side="right") - 1
+        return (after >= 0) & (time_ns <= self.counted_to_ns[np.maximum(after, 0)])
 
     def age_s(self, window: Window) -> float | None:
         """How long before the answer's instant the source was last heard of; None: never."""
@@ -50,7 +59,8 @@ class Watched:
     def unwatched(self, window: Window) -> list[tuple[int, int]]:
         """Stretches of the window in which nobody looked, as (from, to) in Unix ns.
 
-        The newest windows may be on their way: the end counts only once they are overdue.
+        The newest windows may be on their way: the end counts only once they are overdue, by when they
+        arrived and by their stamps.
         """
         if not len(self.begin_ns):
             return [(window.since_ns, window.as_of_ns)]
@@ -58,7 +68,10 @@ class Watched:
         ends = [*self.begin_ns.tolist(), window.as_of_ns]
         gaps = [(begin, end) for begin, end in zip(begins, ends, strict=True) if end - begin > GAP_NS]
         if self.state(window) == "watched" and gaps and gaps[-1][0] == int(self.end_ns[-1]):
-            gaps.pop()
+            begin, end = gaps[-1]
+            # A spool that is told late is heard of now, and says nothing of now.
+            if end - begin <= STALE_S * NS:
+                gaps.pop()
         return gaps
 
     def document(self, window: Window) -> dict[str, object]:
@@ -73,24 +86,35 @@ class Watched:
         }
 
 
-def watched(windows: Columns, rows: NDArray[np.intp], window: Window) -> Watched:
+def watched(windows: Columns, rows: NDArray[np.intp], window: Window, longest_s: float = np.inf) -> Watched:
     """From rows with ``observed_seconds``, each stamped at its end.
 
-    An answer about now takes a source's age from arrivals: the stamps may be of a clock that is wrong.
+    ``longest_s``: how far before its end a window reaches at most, where ``observed_seconds`` adds up
+    what several watched at once. An answer about now takes a source's age from arrivals: the stamps may
+    be of a clock that is wrong.
     """
-    observed_s = windows.fields["observed_seconds"][rows]
-    rows = rows[np.isfinite(observed_s) & (observed_s > 0)]
+    observed_s = plausible.seconds(windows.fields["observed_seconds"][rows])
+    rows, observed_s = rows[observed_s > 0], observed_s[observed_s > 0]
     none = np.zeros(0, dtype=np.int64)
     if not len(rows):
-        return Watched(0.0, none, none, None)
-    observed_s = windows.fields["observed_seconds"][rows]
+        return Watched(0.0, none, none, none, none, None)
     heard = windows.received_ns if window.open else windows.time_ns
-    last_heard_ns = int(heard[rows].max())
     end_ns = windows.time_ns[rows]
-    begin_ns = end_ns - (np.minimum(observed_s, 1e9) * NS).astype(np.int64)
+    span_ns = (np.minimum(observed_s, longest_s) * NS).astype(np.int64)
+    return Watched(
+        float(observed_s.sum()),
+        *_stretches(end_ns - span_ns, end_ns),
+        *_stretches(end_ns - np.maximum(span_ns, PERIOD_NS), end_ns),
+        int(heard[rows].max()),
+    )
+
+
+def _stretches(
+    begin_ns: NDArray[np.int64], end_ns: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Windows that overlap or nearly touch, as one: beginnings and ends, in order."""
     order = np.argsort(begin_ns, kind="stable")
     begin_ns, end_ns = begin_ns[order], np.maximum.accumulate(end_ns[order])
     opens = np.ones(len(order), dtype=np.bool_)
     opens[1:] = begin_ns[1:] - end_ns[:-1] > GAP_NS
-    closes = np.append(opens[1:], True)
-    return Watched(float(observed_s.sum()), begin_ns[opens], end_ns[closes], last_heard_ns)
+    return begin_ns[opens], end_ns[np.append(opens[1:], True)]

@@ -77,7 +77,7 @@ def residual_s(lengths: Lengths, observed_s: float, share: float = SHARE) -> tup
     if not len(lengths.total_s):
         return 0.0, 0.0
     target_s = share * observed_s
-    most_s = float(lengths.cap_s.max())
+    most_s = float(lengths.cap_s.max()) + lengths.interval_s
 
     def solved(*, upper: bool) -> float:
         beyond = lengths.beyond_upper_s if upper else lengths.beyond_s
@@ -109,8 +109,14 @@ def residual(lengths: Lengths, observed_s: float) -> dict[str, float | None]:
 def felt(
     lengths: Lengths, observed_s: float, threshold_s: float | None, wish: Wish
 ) -> list[dict[str, float | None]]:
-    """One row for each of ``LIMITS_S`` above the threshold, up to the first that nothing reaches."""
+    """One row for each of ``LIMITS_S`` above the threshold, up to the first that nothing reaches.
+
+    ``staying_upper`` is None less than a meter's interval above the threshold: how many pauses are longer
+    than that it cannot know.
+    """
     rows: list[dict[str, float | None]] = []
+    # Of pauses hardly longer than the threshold a meter sees some too short to be recorded.
+    counted_from_s = (threshold_s or 0.0) + lengths.interval_s if lengths.interval_s else 0.0
     for x_s in LIMITS_S:
         if threshold_s is not None and x_s < threshold_s:
             continue
@@ -125,7 +131,7 @@ def felt(
                 "arrival": met[0],
                 "arrival_upper": met[1],
                 "staying": stays[0],
-                "staying_upper": stays[1],
+                "staying_upper": stays[1] if x_s >= counted_from_s else None,
                 "false_suspicions_hz": None if missed is None else missed[0],
                 "false_suspicions_upper_hz": None if missed is None else missed[1],
             }

@@ -8,7 +8,7 @@ where every pause was seen singly.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -43,6 +43,8 @@ class Lengths:
     pauses: NDArray[np.float64]
     cap_s: NDArray[np.float64]
     interval_s: float = 0.0
+    counts_at_most: bool = False
+    """The counts of sums are no more than the most: there may be one pause in each."""
 
     @classmethod
     def of(
@@ -51,11 +53,14 @@ class Lengths:
         pauses: NDArray[np.float64] | None = None,
         cap_s: float | NDArray[np.float64] = np.inf,
         interval_s: float = 0.0,
+        *,
+        counts_at_most: bool = False,
     ) -> Lengths:
         """Rows with a cap for sums: no pause is longer than its row's sum, nor than ``cap_s``."""
         counts = np.ones(len(total_s)) if pauses is None else np.maximum(1.0, pauses)
         mean_s = total_s / counts
-        return cls(total_s, counts, np.maximum(mean_s, np.minimum(total_s, cap_s)), interval_s)
+        cap_s = np.maximum(mean_s, np.minimum(total_s, cap_s))
+        return cls(total_s, counts, cap_s, interval_s, counts_at_most)
 
     @property
     def mean_s(self) -> NDArray[np.float64]:
@@ -69,16 +74,16 @@ class Lengths:
 
     def where(self, kept: NDArray[np.bool_]) -> Lengths:
         """Some of the rows."""
-        return Lengths(self.total_s[kept], self.pauses[kept], self.cap_s[kept], self.interval_s)
+        return replace(self, total_s=self.total_s[kept], pauses=self.pauses[kept], cap_s=self.cap_s[kept])
 
     def with_sum(self, total_s: float, pauses: float, cap_s: float) -> Lengths:
         """These and one sum more."""
         more = Lengths.of(np.array([total_s]), np.array([pauses]), cap_s)
-        return Lengths(
-            np.append(self.total_s, more.total_s),
-            np.append(self.pauses, more.pauses),
-            np.append(self.cap_s, more.cap_s),
-            self.interval_s,
+        return replace(
+            self,
+            total_s=np.append(self.total_s, more.total_s),
+            pauses=np.append(self.pauses, more.pauses),
+            cap_s=np.append(self.cap_s, more.cap_s),
         )
 
     def longest_s(self) -> tuple[float, float] | None:
@@ -106,11 +111,15 @@ class Lengths:
         """As :meth:`beyond_s`; of a sum the most: as many as there is room for are as long as the cap."""
         single = self.pauses == 1
         seen = self.where(single).beyond_s(x_s)
-        total_s, cap_s = self.total_s[~single], self.cap_s[~single]
+        total_s, cap_s = self._whole_s(~single)
         full = np.floor(total_s / cap_s + _ROUNDING)
         rest_s = np.maximum(0.0, total_s - full * cap_s)
         most_s = full * np.maximum(0.0, cap_s - x_s) + np.maximum(0.0, rest_s - x_s)
         return seen + float(most_s.sum())
+
+    def _whole_s(self, sums: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Sums and caps with all that a meter may not have seen of their pauses."""
+        return self.total_s[sums] + self.pauses[sums] * self.interval_s, self.cap_s[sums] + self.interval_s
 
     def longer_than(self, x_s: float) -> tuple[float, float]:
         """How many pauses are longer than ``x_s``: at least, at most.
@@ -121,10 +130,16 @@ class Lengths:
         single = self.pauses == 1
         least = np.count_nonzero(self.mean_s > x_s)
         most = np.count_nonzero(self.total_s[single] + self.interval_s > x_s)
-        total_s, fitting = self.total_s[~single], self.pauses[~single].copy()
+        return float(least), float(most + self._fitting(x_s).sum())
+
+    def _fitting(self, x_s: float) -> NDArray[np.float64]:
+        """Of each sum: how many longer than ``x_s`` fit into it."""
+        sums = self.pauses > 1
+        total_s, cap_s = self._whole_s(sums)
+        fitting = self.pauses[sums]
         if x_s > 0:
-            fitting = np.minimum(fitting, np.floor(total_s / max(x_s, _SHORTEST_S)))
-        return float(least), float(most + fitting[self.cap_s[~single] > x_s].sum())
+            fitting = np.minimum(fitting, np.floor(total_s / max(x_s, _SHORTEST_S) + _ROUNDING))
+        return np.where(cap_s > x_s, fitting, 0.0)
 
     def quantiles(self) -> dict[str, float | None]:
         """The ``QUANTILES``, sums taken as pauses of their mean; None where too few support one."""
@@ -142,15 +157,20 @@ class Lengths:
     def quantiles_upper(self) -> dict[str, float | None]:
         """As long as each quantile may be, whatever the pauses of the sums are."""
         return {
-            name: self._upper_quantile((1 - quantile) * self.count) if self.count >= least else None
+            name: self._upper_quantile(1 - quantile) if self.count >= least else None
             for name, quantile, least in QUANTILES
         }
 
-    def _upper_quantile(self, beyond: float) -> float:
+    def _upper_quantile(self, share: float) -> float:
         low_s, high_s = 0.0, float(self.cap_s.max()) + self.interval_s
+        singles = float(np.count_nonzero(self.pauses == 1))
         for _ in range(_HALVINGS):
             middle_s = (low_s + high_s) / 2
-            if self.longer_than(middle_s)[1] <= beyond + _ROUNDING:
+            count = self.count
+            if self.counts_at_most:
+                # The fewest that there may be when as many as can be are that long.
+                count = singles + float(np.maximum(1.0, self._fitting(middle_s)).sum())
+            if self.longer_than(middle_s)[1] <= share * count + _ROUNDING:
                 high_s = middle_s
             else:
                 low_s = middle_s

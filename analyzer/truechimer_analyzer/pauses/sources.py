@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from truechimer.codes import Cause
 from truechimer.samples import MEASUREMENTS
-from truechimer_analyzer.pauses import felt
+from truechimer_analyzer.pauses import felt, plausible
 from truechimer_analyzer.pauses.exposure import Watched, watched
 from truechimer_analyzer.pauses.lengths import Lengths
+from truechimer_analyzer.pauses.missing import is_row_lost
+from truechimer_analyzer.pauses.told import greatest, told_by
 from truechimer_analyzer.window import groups, iso, number
 
 if TYPE_CHECKING:
@@ -24,48 +26,45 @@ EVIDENCE = tuple(
     field.name for field in MEASUREMENTS["truechimer_pause"].fields if field.name not in _OTHERWISE_TOLD
 )
 FIELDS = ("duration_seconds", "confidence_ratio", "pauses", *EVIDENCE)
-WINDOW_FIELDS = tuple(field.name for field in MEASUREMENTS["truechimer_pause_window"].fields)
 LONGEST = 10
 TIMELINE = 500
 # Who sleeps to deadlines and sees how late it wakes: its lengths lack what was left of the interval.
-METERED = frozenset({"host"})
-# Who is watched from the kernel's counters: each wait counts, however short.
+METERED = frozenset({"host", "disk"})
+# Whose threshold the rows of runtimes have as well.
+NODES = frozenset({"host"})
+# Who is watched from the kernel's counters: each wait counts, however short. A program that tells its own
+# pauses may be of no known runtime: its windows have no upper figure, because it knows each.
 COUNTS_WAITS = frozenset({"process"})
+# Whose windows are of 10 s and add up the time of all programs of the name.
+TOLD_BY_PROGRAMS = frozenset({"cpython", "node", "process"})
+TOLD_EVERY_S = 10.0
 
 UNWATCHED = (
     "nobody was looking: no window of observation of this source, so no rate and no share of time can be told"
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """What the windows of one source say of the whole: exact, whatever became of single pauses."""
-
-    count: float
-    total_s: float
-    longest_s: float | None
-    longest_upper_s: float | None
-    threshold_s: float | None
-    interval_s: float | None
-    worst_lateness_s: float | None
-
-
 def describe(
-    pauses: Columns, windows: Columns, window: Window, wish: felt.Wish | None = None
+    pauses: Columns,
+    windows: Columns,
+    window: Window,
+    wish: felt.Wish | None = None,
+    source: str | None = None,
 ) -> list[dict[str, object]]:
     """One dict per (cluster, node, source, runtime), as the contract's ``pauses`` has them.
 
     ``pauses`` are rows of truechimer_pause with ``FIELDS``, ``windows`` rows of truechimer_pause_window
-    with ``WINDOW_FIELDS``. A source that was never watched has ``observed_s`` 0, no rate, and says so in
+    with ``WINDOW_FIELDS``, of the hosts' meters too where only one ``source`` is described: they tell the
+    nodes' thresholds. A source that was never watched has ``observed_s`` 0, no rate, and says so in
     ``refused``.
     """
     recorded = dict(groups(*_keys(pauses)))
     seen = dict(groups(*_keys(windows)))
     none = np.zeros(0, dtype=np.intp)
     thresholds_s = {
-        key[:2]: _last_finite(windows.fields["threshold_seconds"][rows])
+        key[:2]: greatest(plausible.seconds(windows.fields["threshold_seconds"][rows]))
         for key, rows in seen.items()
-        if key[3] in METERED
+        if key[3] in NODES
     }
     return [
         _Source(
@@ -79,6 +78,7 @@ def describe(
             thresholds_s.get(key[:2]),
         ).document()
         for key in sorted(recorded.keys() | seen.keys())
+        if source is None or key[2] == source
     ]
 
 
@@ -103,22 +103,26 @@ class _Source:
     ) -> None:
         self.key, self.pauses, self.window, self.wish = key, pauses, window, wish
         rows = rows[np.argsort(pauses.time_ns[rows], kind="stable")]
-        lengths_s = pauses.fields["duration_seconds"][rows]
-        self.rows = rows[np.isfinite(lengths_s) & (lengths_s > 0)]
-        self.watched: Watched = watched(windows, watched_rows, window)
-        self.told = _told(windows, watched_rows)
+        self.rows = rows[plausible.seconds(pauses.fields["duration_seconds"][rows]) > 0]
+        self.told = told_by(windows, watched_rows)
+        by_programs = key[3] in TOLD_BY_PROGRAMS and self.told.interval_s is None
+        reach_s = TOLD_EVERY_S if by_programs else np.inf
+        self.watched: Watched = watched(windows, watched_rows, window, reach_s)
+        causes = set(pauses.tags["cause"][self.rows].tolist())
+        tells_itself = causes == {Cause.GC.value} and not self.told.has_uppers
+        self.counts_waits = key[3] in COUNTS_WAITS and not tells_itself
         # A runtime's windows count every stop; rows are of those above the node's threshold.
-        self.recorded_from_s = self.told.threshold_s or threshold_s
+        self.recorded_from_s = self.told.recorded_from_s or threshold_s
         self.metered_s = self._interval_s() if key[3] in METERED else 0.0
         self.lengths = self._lengths(self.rows)
 
     def _interval_s(self) -> float:
-        own = self.pauses.fields["interval_seconds"][self.rows]
-        own = own[np.isfinite(own) & (own > 0)]
+        own = plausible.seconds(self.pauses.fields["interval_seconds"][self.rows])
+        own = own[own > 0]
         return float(np.median(own)) if len(own) else (self.told.interval_s or 0.0)
 
     def _lengths(self, rows: NDArray[np.intp]) -> Lengths:
-        counts = self.pauses.fields["pauses"][rows]
+        counts = plausible.counts(self.pauses.fields["pauses"][rows])
         # What the windows say of the longest holds for what lies in them.
         covered = self.watched.covers(self.pauses.time_ns[rows])
         return Lengths.of(
@@ -126,6 +130,7 @@ class _Source:
             np.where(np.isfinite(counts), counts, 1.0),
             np.where(covered, self.told.longest_upper_s or np.inf, np.inf),
             self.metered_s,
+            counts_at_most=self.counts_waits,
         )
 
     def document(self) -> dict[str, object]:
@@ -146,13 +151,13 @@ class _Source:
             **self.watched.document(self.window),
             "refused": None if observed_s > 0 else {"reason": UNWATCHED},
             "count": round(count + outside.count),
-            "count_of": "waits" if runtime in COUNTS_WAITS else "pauses",
+            "count_of": "waits" if self.counts_waits else "pauses",
             "recorded": round(self.lengths.count),
             "not_seen_singly": round(float(self.lengths.pauses[self.lengths.pauses > 1].sum())),
             "total_s": total_s + float(outside.total_s.sum()),
             "per_hour": count * 3600 / observed_s if observed_s > 0 else None,
             "paused_ratio": min(1.0, total_s / observed_s)
-            if observed_s > 0 and runtime not in COUNTS_WAITS
+            if observed_s > 0 and not self.counts_waits
             else None,
             **found,
             **self._uppers(),
@@ -173,7 +178,10 @@ class _Source:
     def _longest(self) -> tuple[float, float] | None:
         """The longest pause: no shorter and no longer than this."""
         told = [(self.told.longest_s, self.told.longest_upper_s)] if self.told.count else []
-        found = [self.lengths.longest_s(), *[(least, most or least) for least, most in told if least]]
+        found = [
+            self.lengths.longest_s(),
+            *[(least, (most or least) + self.metered_s) for least, most in told if least],
+        ]
         ends = [pair for pair in found if pair is not None]
         return (max(pair[0] for pair in ends), max(pair[1] for pair in ends)) if ends else None
 
@@ -186,8 +194,8 @@ class _Source:
         observed_s, threshold_s = self.watched.observed_s, self.recorded_from_s
         if observed_s <= 0:
             return {"residual_p999_s": None, "residual_p999_upper_s": None, "residual": None, "felt": []}
-        if missing >= 1 and missing_s > 0 and self.key[3] not in COUNTS_WAITS:
-            inside = inside.with_sum(missing_s, missing, self._missing_cap_s())
+        if missing >= 1 and missing_s > 0 and not self.counts_waits:
+            inside = inside.with_sum(missing_s, missing, self._missing_cap_s(missing_s / missing))
         least_s, most_s = felt.residual_s(inside, observed_s)
         return {
             "residual_p999_s": least_s,
@@ -197,15 +205,17 @@ class _Source:
             "felt": felt.felt(inside, observed_s, threshold_s, self.wish),
         }
 
-    def _missing_cap_s(self) -> float:
-        """How long a pause may be that is counted and not recorded.
+    def _missing_cap_s(self, mean_s: float) -> float:
+        """How long a pause may be that is counted and not recorded, ``mean_s`` on average.
 
-        Of a meter it was lost on the way; of a runtime it was too short to be recorded.
+        Of a meter it was lost on the way; of a runtime it was too short to be recorded, unless a window
+        shows that a row was lost.
         """
-        if self.metered_s:
-            return self.told.longest_s or np.inf
-        caps_s = (self.told.longest_upper_s, None if self.told.threshold_s else self.recorded_from_s)
-        return min((cap_s for cap_s in caps_s if cap_s), default=np.inf)
+        longest_s, recorded_s = self.told.longest_upper_s or np.inf, self.recorded_from_s
+        if self.told.recorded_from_s or not recorded_s or mean_s > recorded_s:
+            return longest_s
+        begin_ns, total_s = self.pauses.time_ns[self.rows], self.lengths.total_s
+        return longest_s if is_row_lost(self.told.longest, begin_ns, total_s, recorded_s) else recorded_s
 
     def _by_cause(self) -> dict[str, dict[str, object]]:
         documents: dict[str, dict[str, object]] = {}
@@ -243,35 +253,6 @@ class _Source:
         return document
 
 
-def _told(windows: Columns, rows: NDArray[np.intp]) -> _Told:
-    fields = {name: windows.fields[name][rows] for name in WINDOW_FIELDS}
-    counts, longest_s = fields["count"], fields["max_seconds"]
-    paused = np.isfinite(counts) & (counts > 0)
-    upper_s = fields["max_upper_seconds"]
-    if np.isfinite(upper_s).any():
-        # A window without an upper figure of its own saw each of its pauses singly.
-        upper_s = np.where(np.isfinite(upper_s), upper_s, longest_s)
-    return _Told(
-        count=float(np.nansum(counts)),
-        total_s=float(np.nansum(fields["total_seconds"])),
-        longest_s=_greatest(longest_s[paused]),
-        longest_upper_s=_greatest(upper_s[paused]),
-        threshold_s=_last_finite(fields["threshold_seconds"]),
-        interval_s=_last_finite(fields["interval_seconds"]),
-        worst_lateness_s=_greatest(longest_s),
-    )
-
-
 def _causes(causes: NDArray[np.object_], pauses: NDArray[np.float64]) -> dict[str, int]:
     counted = {name: round(float(pauses[rows].sum())) for (name,), rows in groups(causes)}
     return dict(sorted(counted.items(), key=lambda item: (-item[1], item[0])))
-
-
-def _greatest(values: NDArray[np.float64]) -> float | None:
-    finite = values[np.isfinite(values)]
-    return float(finite.max()) if len(finite) else None
-
-
-def _last_finite(values: NDArray[np.float64]) -> float | None:
-    finite = values[np.isfinite(values)]
-    return float(finite[-1]) if len(finite) else None

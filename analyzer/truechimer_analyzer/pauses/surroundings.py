@@ -8,6 +8,7 @@ import numpy as np
 
 from truechimer.codes import FsyncOutcome
 from truechimer.samples import MEASUREMENTS
+from truechimer_analyzer.pauses import plausible
 from truechimer_analyzer.pauses.exposure import watched
 from truechimer_analyzer.pauses.lengths import Lengths
 from truechimer_analyzer.window import NS, groups, iso, number
@@ -20,11 +21,13 @@ if TYPE_CHECKING:
 
 PROCESS_FIELDS = tuple(field.name for field in MEASUREMENTS["truechimer_process"].fields)
 HEAP_FIELDS = tuple(field.name for field in MEASUREMENTS["truechimer_heap"].fields)
-FSYNC_FIELDS = ("duration_seconds", "outcome")
+FSYNC_FIELDS = ("duration_seconds", "outcome", "hidden", "interval_seconds")
 # From here a full collection is near: most collectors begin their last efforts between 0.85 and 0.95.
 NEARLY_FULL = 0.9
 HEAP_STALE_S = 35.0
 LONGEST = 10
+# Hidden probes of one and of all slow ones are told apart up to so many, beyond that in groups.
+_HIDDEN_OF_ONE, _HIDDEN_OF_ALL = 1000, 1_000_000
 # Probes that come so many times later than usual were not made in between.
 _LATE = 3
 _SUMMED = {
@@ -50,7 +53,7 @@ def processes(rows: Columns, window: Window) -> list[dict[str, object]]:
     tags = rows.tags
     found: list[dict[str, object]] = []
     for key, mine in groups(tags["cluster"], tags["node"], tags["source"], tags["runtime"]):
-        fields = {name: rows.fields[name][mine] for name in PROCESS_FIELDS}
+        fields = {name: plausible.counts(rows.fields[name][mine]) for name in PROCESS_FIELDS}
         sums = {name: _sum(fields[field]) for name, field in _SUMMED.items()}
         run_s, delay_s = sums["run_s"], sums["run_delay_s"]
         wanted_s = None if run_s is None or delay_s is None else run_s + delay_s
@@ -80,7 +83,7 @@ def heaps(rows: Columns, window: Window) -> list[dict[str, object]]:
     found: list[dict[str, object]] = []
     for key, mine in groups(tags["cluster"], tags["node"], tags["source"], tags["runtime"]):
         last = mine[-1]
-        full = rows.fields["old_full_ratio"][mine]
+        full = plausible.counts(rows.fields["old_full_ratio"][mine])
         now = {name: number(rows.fields[name][last]) for name in HEAP_FIELDS}
         age_s = max(0.0, (window.as_of_ns - int(heard[last])) / NS)
         told = age_s <= HEAP_STALE_S
@@ -103,19 +106,21 @@ def heaps(rows: Columns, window: Window) -> list[dict[str, object]]:
 def disks(rows: Columns, window: Window) -> list[dict[str, object]]:
     """One dict per disk from rows of truechimer_fsync (``FSYNC_FIELDS``): a distribution of its own.
 
-    Exposure is ``probes`` and the time from one to the next, gaps in which no probe was made left out.
+    It holds the ``hidden`` probes too, which were due while a slow one went on. Exposure is ``probes`` and
+    the time from one to the next, gaps in which no probe was made left out.
     """
     heard = rows.received_ns if window.open else rows.time_ns
     found: list[dict[str, object]] = []
     for key, unordered in groups(rows.tags["cluster"], rows.tags["node"], rows.tags["disk"]):
         mine = unordered[np.argsort(rows.time_ns[unordered], kind="stable")]
         outcome, time_ns = rows.fields["outcome"][mine], rows.time_ns[mine]
-        took_s = rows.fields["duration_seconds"][mine]
+        took_s = plausible.seconds(rows.fields["duration_seconds"][mine])
         # Whatever else is told is told of one that has not ended yet, again and again.
         ended = np.isin(outcome, (FsyncOutcome.DONE, FsyncOutcome.FAILED))
-        done = (outcome == FsyncOutcome.DONE) & np.isfinite(took_s) & (took_s >= 0)
-        lengths = Lengths.of(took_s[done])
-        longest = lengths.longest_s()
+        done = (outcome == FsyncOutcome.DONE) & np.isfinite(took_s)
+        hidden, interval_s = (rows.fields[name][mine][done] for name in ("hidden", "interval_seconds"))
+        lengths = _with_hidden(took_s[done], hidden, interval_s)
+        longest_s = _greatest(took_s[done])
         hanging_s = _greatest(took_s[~ended])
         usual_s, observed_s, unwatched_s = _probed(time_ns[ended], took_s[ended], window)
         age_s = max(0.0, (window.as_of_ns - int(heard[mine].max())) / NS)
@@ -128,11 +133,12 @@ def disks(rows: Columns, window: Window) -> list[dict[str, object]]:
                 "unwatched_s": unwatched_s,
                 "interval_s": usual_s,
                 "probes": int(np.count_nonzero(ended)),
+                "hidden": round(lengths.count) - int(np.count_nonzero(done)),
                 "outcomes": {
                     each.name.lower(): int(np.count_nonzero(outcome == each)) for each in FsyncOutcome
                 },
                 **lengths.quantiles(),
-                "max_s": _most(None if longest is None else longest[1], hanging_s),
+                "max_s": _most(longest_s, hanging_s),
                 "curve": lengths.curve(),
                 "longest": [
                     {"at": iso(int(time_ns[done][at])), "duration_s": float(took_s[done][at])}
@@ -141,6 +147,34 @@ def disks(rows: Columns, window: Window) -> list[dict[str, object]]:
             }
         )
     return found
+
+
+def _with_hidden(
+    took_s: NDArray[np.float64], hidden: NDArray[np.float64], interval_s: NDArray[np.float64]
+) -> Lengths:
+    """Probes with those that could not begin meanwhile: the kth was due k intervals later, and took less.
+
+    Of very many, neighbours are told as one of their mean, so that no row makes more than it may.
+    """
+    interval_s = plausible.seconds(interval_s)
+    with np.errstate(divide="ignore", over="ignore"):
+        # No more than fit into what it took, whatever is told.
+        fitting = np.where(interval_s > 0, np.floor(took_s / interval_s), 0.0)
+    due = np.minimum(np.nan_to_num(plausible.counts(hidden)), np.minimum(fitting, plausible.MOST_COUNT))
+    slow = np.flatnonzero(due >= 1)
+    if not len(slow):
+        return Lengths.of(took_s)
+    due = np.floor(due[slow])
+    most = max(1, min(_HIDDEN_OF_ONE, _HIDDEN_OF_ALL // len(slow)))
+    groups_of = np.minimum(due, most).astype(np.intp)
+    of = np.repeat(np.arange(len(slow)), groups_of)
+    # The gth group of a probe ends at its share of those due.
+    number = np.arange(len(of)) - np.repeat(np.cumsum(groups_of) - groups_of, groups_of)
+    begin = np.floor(due[of] * number / groups_of[of])
+    end = np.floor(due[of] * (number + 1) / groups_of[of])
+    mean_s = np.maximum(0.0, took_s[slow][of] - (begin + end + 1) / 2 * interval_s[slow][of])
+    pauses = np.append(np.ones(len(took_s)), end - begin)
+    return Lengths.of(np.append(took_s, mean_s * (end - begin)), pauses)
 
 
 def _probed(

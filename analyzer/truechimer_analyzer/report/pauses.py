@@ -92,14 +92,14 @@ def _felt(sources: list[Document], asked: Document) -> Iterator[str]:
             _name(source),
             length(row["limit_s"]),
             f"{row['arrival_upper']:.2g}",
-            f"{row['staying_upper']:.2g}",
+            UNKNOWN if row["staying_upper"] is None else f"{row['staying_upper']:.2g}",
             UNKNOWN
             if row["false_suspicions_upper_hz"] is None
             else f"{row['false_suspicions_upper_hz'] * _DAY_S:.2g}",
         )
         for source in sources
         for row in source["felt"]
-        if row["limit_s"] in _LIMITS_S and row["staying_upper"] > 0
+        if row["limit_s"] in _LIMITS_S and (row["arrival_upper"] > 0 or row["staying_upper"])
     ]
     if rows:
         yield "What others feel, at most:"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from truechimer_analyzer.pauses import plausible
 from truechimer_analyzer.window import NS
 
 if TYPE_CHECKING:
@@ -32,10 +33,10 @@ def ends(probes: Columns, known: Sequence[str]) -> list[str]:
 def lengths_s(pauses: Columns) -> NDArray[np.float64]:
     """How long each row's longest pause was at least: of a sum of several the mean, never the sum.
 
-    NaN for a disk's: a slow fsync stops nobody but who waits for it.
+    NaN for a disk's (a slow fsync stops nobody but who waits for it), and for lengths that cannot be.
     """
-    counts = pauses.fields["pauses"]
-    least_s = pauses.fields["duration_seconds"] / np.where(counts > 1, counts, 1.0)
+    counts = plausible.counts(pauses.fields["pauses"])
+    least_s = plausible.seconds(pauses.fields["duration_seconds"]) / np.where(counts > 1, counts, 1.0)
     return np.where(pauses.tags["runtime"] == _DISK, np.nan, least_s)
 
 

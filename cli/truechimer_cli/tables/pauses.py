@@ -94,7 +94,7 @@ def _felt(document: dict[str, Any], sources: list[dict[str, Any]]) -> list[Rende
         [Text(text(source.get("node"))), _kind(source), seconds(row.get("limit_s")), *_shares(row)]
         for source in sources
         for row in source.get("felt") or []
-        if row.get("staying_upper") or row.get("false_suspicions_upper_hz")
+        if any(row.get(name) for name in ("arrival_upper", "staying_upper", "false_suspicions_upper_hz"))
     ]
     if not rows:
         return []
