@@ -87,7 +87,15 @@ COLLECTORS: Mapping[str, Callable[[Parts], Collector]] = {
         parts.stall_log,
         (lambda: parts.clock.restored_mono_ns) if is_told() else None,
     ),
-    "helpers": lambda parts: Helpers(parts, parts.config.pauses, parts.config.runtime_dir),
+    "helpers": lambda parts: Helpers(
+        parts,
+        parts.config.pauses,
+        parts.config.runtime_dir,
+        frozenset(
+            [(one.name, "process") for one in parts.config.process]
+            + [(one.name, "node") for one in parts.config.scrape]
+        ),
+    ),
     "pressure": Pressure,
     "processes": lambda parts: Processes(parts, parts.config.process, parts.config.pauses),
     "tcp": lambda parts: Tcp(parts, parts.config.probe, parts.stall_log),

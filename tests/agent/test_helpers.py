@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import os
 import re
+import resource
 import shutil
 import socket
 import stat
@@ -14,12 +17,13 @@ from pathlib import Path
 import pytest
 from agent.listeninghost import ListeningHost, in_loop, until
 
-from truechimer.config.model import AgentConfig, NtpConfig, PausesConfig
+from truechimer.config.model import AgentConfig, NtpConfig, PausesConfig, ProcessConfig, ScrapeConfig
 from truechimer.readings import SystemClocks, mono_ns
 from truechimer_agent.assembly import collectors_of, parts_of
 from truechimer_agent.collecting import CollectFailure, Lacking
 from truechimer_agent.collectors.helpers import Helpers
 from truechimer_agent.hostclock import HostClock
+from truechimer_agent.toldpauses.budget import Budget
 
 DOCS = Path(__file__).parents[2] / "docs/gcpause.md"
 TOLERANCE_S = 0.001
@@ -194,12 +198,139 @@ async def test_a_flood_is_read_at_its_share(tmp_path):
     await helpers.close()
 
 
+@in_loop
+async def test_many_connections_of_one_user_read_no_more_than_the_users_share(tmp_path):
+    """A hundred that write without pause are read as fast as a few, and another user's is read at once."""
+    helpers = Helpers(ListeningHost(), PausesConfig(), tmp_path)
+    await helpers.open()
+    streams = [await connect(tmp_path) for _ in range(101)]
+    await until(lambda: len(helpers._connections) == len(streams))
+    began_ns = mono_ns()
+    *flooding, honest = helpers._connections.values()
+    honest.uid += 1
+    for stream in streams[:-1]:
+        stream.write(b"H 1 process flood %d\n" % mono_ns() + b"P %d 0\n" % mono_ns() * 10_000)
+    await asyncio.sleep(0.5)
+    streams[-1].write(b"H 1 process honest %d\n" % mono_ns())
+    await until(lambda: honest.teller.hello is not None)
+    held = sum(
+        min(131_072, one.budget._most) - one.budget._left for one in flooding if one.teller.hello is not None
+    )
+    assert 50_000 < held <= 131_072 + 4096 + 131_072 * (mono_ns() - began_ns) / 1e9
+    for stream in streams:
+        stream.transport.abort()
+    await helpers.close()
+
+
+@in_loop
+async def test_one_user_leaves_room_for_others(tmp_path, monkeypatch):
+    """Half of the connections is the most that one user has; root is not held back."""
+    for uid, expected in ((1000, 3), (0, 6)):
+        helpers = Helpers(ListeningHost(), PausesConfig(), tmp_path)
+        await helpers.open()
+        monkeypatch.setattr("truechimer_agent.collectors.helpers.MOST_OF_USER", 3)
+        monkeypatch.setattr("truechimer_agent.collectors.helpers.MOST_CONNECTIONS", 6)
+        monkeypatch.setattr("truechimer_agent.collectors.helpers._CREDENTIALS", Credentials(uid))
+        streams = [await connect(tmp_path) for _ in range(8)]
+        await until(lambda helpers=helpers, left=8 - expected: helpers._refused == left)
+        assert len(helpers._connections) == expected
+        for stream in streams:
+            stream.close()
+        await helpers.close()
+
+
+class Credentials:
+    """SO_PEERCRED of a user that the test chooses."""
+
+    size = 12
+
+    def __init__(self, uid: int) -> None:
+        self._uid = uid
+
+    def unpack(self, _: bytes) -> tuple[int, int, int]:
+        return 1, self._uid, 0
+
+
+@in_loop
+async def test_no_descriptor_left_is_counted_and_waited_out(tmp_path):
+    """Out of descriptors, a program that waits to be accepted does not make the loop spin."""
+    helpers = Helpers(ListeningHost(), PausesConfig(), tmp_path)
+    await helpers.open()
+    stream = await connect(tmp_path)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with socket.socket(socket.AF_UNIX) as waiting:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (waiting.fileno() + 1, limits[1]))
+        try:
+            await until(lambda: bool(helpers._connections))
+            waiting.connect(str(tmp_path / "pauses.sock"))
+            held = []
+            with contextlib.suppress(OSError):
+                while True:
+                    held.append(os.dup(0))
+            await asyncio.sleep(0.6)
+            refused = helpers._refused
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+            for number in held:
+                os.close(number)
+        await until(lambda: len(helpers._connections) == 2)
+    assert 1 <= refused <= 5
+    stream.close()
+    await helpers.close()
+
+
+@in_loop
+async def test_connecting_without_pause_does_not_hold_the_loop(tmp_path):
+    """Who connects and hangs up over and over is accepted at its share; the loop goes on meanwhile."""
+    helpers = Helpers(ListeningHost(), PausesConfig(), tmp_path)
+    await helpers.open()
+    helpers._accepting = Budget(10, 5, mono_ns())
+    accepted = []
+    helpers._welcome = lambda sock: (accepted.append(1), sock.close())
+    for _ in range(50):
+        with socket.socket(socket.AF_UNIX) as program:
+            program.connect(str(tmp_path / "pauses.sock"))
+    await asyncio.sleep(0.05)
+    assert 5 <= len(accepted) < 50
+    await helpers.close()
+
+
+@in_loop
+async def test_a_lost_place_is_taken_again_and_anothers_is_left(tmp_path):
+    """Its socket removed, it listens anew; another agent's that took the place is not removed on close."""
+    path = tmp_path / "pauses.sock"
+    helpers = Helpers(ListeningHost(), PausesConfig(), tmp_path)
+    await helpers.open()
+    path.unlink()
+    await helpers.collect()
+    (await connect(tmp_path)).close()
+    path.unlink()
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(path))
+        other.listen()
+        with pytest.raises(Lacking, match="another agent"):
+            await helpers.collect()
+        await helpers.close()
+        assert path.is_socket()
+
+
 def test_it_is_idle_when_it_is_turned_off():
     """`[pauses] helpers = false`: nobody listens."""
     for wanted in (True, False):
         config = AgentConfig(pauses=PausesConfig(helpers=wanted), ntp=NtpConfig(servers=()))
         clock = HostClock(SystemClocks(), None)
         assert ("helpers" in collectors_of(parts_of(config, clock, lambda _: None, None))) == wanted
+
+
+def test_configured_sources_cannot_be_told_under():
+    """A [[process]] and a [[scrape]] keep their series: same name, same runtime."""
+    config = AgentConfig(
+        ntp=NtpConfig(servers=()),
+        process=(ProcessConfig(name="db", unit="db.service"),),
+        scrape=(ScrapeConfig(name="front", url="http://127.0.0.1:9/metrics"),),
+    )
+    parts = parts_of(config, HostClock(SystemClocks(), None), lambda _: None, None)
+    assert collectors_of(parts)["helpers"]._taken == {("db", "process"), ("front", "node")}
 
 
 async def connect(folder: Path) -> asyncio.StreamWriter:

@@ -6,7 +6,13 @@ import pytest
 
 from truechimer.errors import DecodeError
 from truechimer.gcpause.wire import Hello, Pause, Sum
-from truechimer_agent.toldpauses.ledger import FORGET_NS, MOST_OF_ONE, MOST_SOURCES, Ledger
+from truechimer_agent.toldpauses.ledger import (
+    FORGET_NS,
+    MOST_OF_ONE,
+    MOST_SOURCES,
+    MOST_SOURCES_OF_USER,
+    Ledger,
+)
 from truechimer_agent.toldpauses.teller import Teller
 
 S = 1_000_000_000
@@ -14,9 +20,11 @@ MS = 1_000_000
 
 
 class Told:
-    def __init__(self) -> None:
+    def __init__(self, taken=frozenset()) -> None:
         self.seen = []
-        self.ledger = Ledger(5 * MS, lambda source, believed: self.seen.append((source.name, believed)), S)
+        self.ledger = Ledger(
+            5 * MS, lambda source, believed: self.seen.append((source.name, believed)), S, taken
+        )
 
     def program(self, name="web", uid=1, now_ns=S):
         teller = Teller(now_ns)
@@ -97,16 +105,46 @@ def test_a_flood_becomes_sums_and_no_pause_is_lost():
 
 
 def test_names_are_few_belong_to_their_user_and_are_forgotten():
-    """Another user's name is refused, so is one too many; ten minutes without programs make room."""
+    """One too many is refused, and a user has half at most; ten minutes without programs make room."""
     told = Told()
-    told.program()
-    with pytest.raises(DecodeError, match="user 1's"):
-        told.program(uid=2)
-    tellers = [told.program(f"n{number}") for number in range(MOST_SOURCES - 1)]
-    with pytest.raises(DecodeError, match="no room"):
+    tellers = [told.program(f"n{number}") for number in range(MOST_SOURCES_OF_USER)]
+    with pytest.raises(DecodeError, match="user 1 has"):
         told.program("more")
+    tellers += [told.program(f"m{number}", uid=0) for number in range(MOST_SOURCES - len(tellers))]
+    with pytest.raises(DecodeError, match="names tell"):
+        told.program("more", uid=2)
     for teller in tellers:
         told.ledger.left(teller, 2 * S)
     told.ledger.windows(3 * S)
     told.ledger.windows(4 * S + FORGET_NS)
     told.program("more", uid=2, now_ns=4 * S + FORGET_NS)
+
+
+def test_who_squats_a_name_neither_silences_nor_mixes_with_its_owner():
+    """The second user's programs are shown with their user's number, and nobody else may tell under that."""
+    told = Told()
+    told.program()
+    for _ in range(2):
+        teller = told.program(uid=2)
+        told.ledger.take(teller, 2, Pause(S, 10 * MS), 2 * S)
+    assert [name for name, _ in told.seen] == ["web@2", "web@2"]
+    with pytest.raises(DecodeError, match="programs of user 2"):
+        told.program("web@2", uid=3)
+    told.program("web@3", uid=3)
+
+
+def test_a_configured_source_is_not_told_under():
+    """The same name with another runtime is another source, and free."""
+    told = Told(frozenset({("web", "cpython"), ("mysqld", "process")}))
+    with pytest.raises(DecodeError, match="configuration's"):
+        told.program("web")
+    told.program("mysqld")
+
+
+def test_more_pauses_than_there_was_time_for_are_refused():
+    """A count is summed up and sent on: it cannot be made so large that nobody can hold it."""
+    told = Told()
+    teller = told.program()
+    with pytest.raises(DecodeError, match="time for"):
+        told.ledger.take(teller, 1, Sum(S, 2**62, 5 * MS, 5 * MS), 2 * S)
+    told.ledger.take(teller, 1, Sum(S, 100_000, 500 * MS, 5 * MS), 2 * S)

@@ -146,6 +146,104 @@ def test_a_failing_collection_leaves_it_ready():
             assert service.coordinator.state is State.READY
 
 
+def test_a_failed_full_collection_is_followed_by_ready():
+    """Who was told of draining is told of its end, whatever the collection raised."""
+    service = Service()
+
+    def interrupted(generation):
+        service.objects = 0
+        if generation == FULL:
+            raise KeyboardInterrupt
+
+    with service.coordinator:
+        service.coordinator._collect = interrupted
+        for _ in range(2):
+            service.objects = 100
+            service.coordinator.poll()
+        with pytest.raises(KeyboardInterrupt):
+            service.coordinator.poll()
+    assert service.said == ["draining", "ready"]
+
+
+def test_a_handler_that_raises_once_a_collection_is_begun_does_not_end_all_collections(service):
+    """The mark is taken back, though the beginning never returned."""
+    begin = service.coordinator._begin_collecting
+
+    def interrupted(mine):
+        assert begin(mine) == YOUNG
+        raise KeyboardInterrupt
+
+    service.coordinator._begin_collecting = interrupted
+    service.objects = 100
+    with pytest.raises(KeyboardInterrupt):
+        service.coordinator.poll()
+    service.coordinator._begin_collecting = begin
+    service.coordinator.poll()
+    assert service.said == [YOUNG]
+
+
+def test_stopped_while_draining_it_says_ready():
+    """Nobody collects any more, so nobody else would ever say it."""
+    service = Service(notice_s=5.0)
+    with service.coordinator:
+        service.near_full()
+        assert service.coordinator.agent_check() == b"drain\n"
+    assert service.said[2:] == ["draining", "ready"]
+    assert service.coordinator.agent_check() == b"ready\n"
+
+
+def test_ready_is_not_said_before_draining_was(service):
+    """Another thread that looks while draining is being announced does not collect yet."""
+    draining = service.coordinator._on_draining
+
+    def announce():
+        looking = threading.Thread(target=service.coordinator.poll)
+        looking.start()
+        looking.join(10)
+        draining()
+
+    service.coordinator._on_draining = announce
+    service.near_full()
+    service.coordinator.poll()
+    assert service.said[2:] == ["draining", FULL, "ready"]
+
+
+def test_a_failing_announcement_does_not_leave_it_draining(service):
+    """The caller gets the error, and the next look collects."""
+    service.near_full()
+
+    def fail():
+        raise RuntimeError("told")
+
+    service.coordinator._on_draining = fail
+    with pytest.raises(RuntimeError, match="told"):
+        service.coordinator.poll()
+    assert service.coordinator.poll() is State.READY
+    assert service.said[2:] == [FULL, "ready"]
+
+
+def test_the_last_request_that_ends_in_a_young_collection_is_not_missed(service):
+    """Its own look finds that somebody collects; who does looks again, as nobody else may come."""
+    service.near_full()
+    last = service.coordinator.request()
+    collect = service.coordinator._collect
+
+    def ending(generation):
+        service.coordinator._collect = collect
+        collect(generation)
+        ended = threading.Thread(target=last.__exit__, args=(None, None, None))
+        ended.start()
+        ended.join(10)
+
+    service.coordinator._in_flight += 1
+    last.__enter__()
+    service.coordinator._in_flight -= 1
+    service.coordinator._collect = ending
+    service.objects = 100
+    assert service.coordinator.poll() is State.READY
+    assert service.said[2:] == ["draining", YOUNG, FULL, "ready"]
+
+
 def test_one_thread_collects_at_a_time(service):
     """Another that looks meanwhile goes on with its work."""
     inside, go_on = threading.Event(), threading.Event()

@@ -8,11 +8,14 @@ import socket
 import subprocess
 import sys
 import textwrap
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from truechimer import gcpause
+from truechimer.gcpause import watching
 from truechimer.gcpause.telling import Telling, default_socket
 from truechimer.gcpause.watching import Watcher
 from truechimer.gcpause.wire import Hello, Lines, Pause, Sum, decode
@@ -229,6 +232,141 @@ def test_watching_again_replaces_the_first(listener):
     assert len([one for one in gc.callbacks if isinstance(one, Watcher)]) == 1
     assert listener.accept().rest()[0].name == "one"
     assert listener.accept().records()[0].name == "two"
+
+
+@pytest.fixture
+def watched(tmp_path):
+    """Watched, and nobody listens."""
+    gcpause.watch(name="web", socket=tmp_path / "pauses.sock")
+    yield
+    gcpause.unwatch()
+
+
+class Ending:
+    """A finalizer that runs inside a collection, whatever it does."""
+
+    def __init__(self, what):
+        self.what = what
+        self.itself = self
+
+    def __del__(self):
+        self.what()
+
+
+def test_a_program_that_ends_amid_a_collection_leaves_others_their_calls(watched):
+    """CPython goes through its list by place: the callback after ours would miss the collection's end."""
+    phases = []
+
+    def theirs(phase, info):
+        phases.append(phase)
+
+    def unwatch_elsewhere():
+        ending = threading.Thread(target=gcpause.unwatch)
+        ending.start()
+        ending.join()
+
+    gc.callbacks.append(theirs)
+    try:
+        Ending(unwatch_elsewhere)
+        gc.collect()
+    finally:
+        gc.callbacks.remove(theirs)
+    assert phases == ["start", "stop"]
+    assert not [one for one in gc.callbacks if isinstance(one, Watcher)]
+
+
+def test_a_fork_leaves_what_the_program_does_with_collection_meanwhile(watched):
+    """Another thread's disable, enable, thresholds and Coordinator stand; else all is as it was."""
+    before = gc.get_threshold()
+    coordinator = gcpause.Coordinator()
+
+    def fork_amid(change):
+        watching._before_fork()
+        assert gc.get_threshold()[0] == 0
+        change()
+        watching._after_fork()
+
+    try:
+        fork_amid(gc.disable)
+        assert not gc.isenabled()
+        fork_amid(gc.enable)
+        assert gc.isenabled()
+        fork_amid(coordinator.start)
+        assert not gc.isenabled()
+        fork_amid(coordinator.stop)
+        assert gc.isenabled()
+        fork_amid(lambda: fork_amid(lambda: None))
+        assert gc.get_threshold() == before
+        fork_amid(lambda: gc.set_threshold(123))
+        assert gc.get_threshold()[0] == 123
+        fork_amid(gcpause.unwatch)
+        assert gc.get_threshold()[0] == 123
+    finally:
+        gc.enable()
+        gc.set_threshold(*before)
+
+
+def test_a_fork_before_which_nothing_was_watched_is_not_counted(tmp_path):
+    """watch() between a fork's two hooks, from another thread: the next fork is guarded all the same."""
+    before = gc.get_threshold()
+    watching._before_fork()
+    assert gc.get_threshold() == before
+    gcpause.watch(name="web", socket=tmp_path / "pauses.sock")
+    try:
+        watching._after_fork()
+        watching._before_fork()
+        assert gc.get_threshold()[0] == 0
+        watching._after_fork()
+    finally:
+        gcpause.unwatch()
+    assert gc.get_threshold() == before
+
+
+def test_a_fork_waits_by_the_clock(monkeypatch):
+    """Beside threads that compute a nap lasts much longer than it was meant to."""
+    naps = []
+    monkeypatch.setattr(watching, "_LONGEST_WAIT_S", 0.1)
+    monkeypatch.setattr(watching, "sleep", lambda _: naps.append(time.sleep(0.005)))
+    watching._wait(lambda: False)
+    assert len(naps) == watching._LEAST_NAPS
+
+
+def test_a_fork_waits_for_a_collection_after_which_the_watcher_leaves(watched):
+    """unwatch() amid it: until then it is still called, and may yield to the thread that forks."""
+    held = []
+
+    def elsewhere():
+        gcpause.unwatch()
+        watching._before_fork()
+        held.append(gc.get_threshold()[0])
+        watching._after_fork()
+
+    def in_collection():
+        thread = threading.Thread(target=elsewhere)
+        thread.start()
+        thread.join()
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(watching, "_LONGEST_WAIT_S", 0.01)
+        Ending(in_collection)
+        gc.collect()
+    assert held == [0]
+    assert gc.get_threshold()[0]
+
+
+def test_a_fork_collects_nothing_where_the_program_turned_collection_off(watched):
+    """Neither by gc.disable(), as a Coordinator does, nor by a threshold of 0."""
+    thresholds = gc.get_threshold()
+    for turn_off in (gc.disable, lambda: gc.set_threshold(0)):
+        turn_off()
+        try:
+            before = [one["collections"] for one in gc.get_stats()]
+            watching._before_fork()
+            watching._after_fork()
+            assert [one["collections"] for one in gc.get_stats()] == before
+        finally:
+            gc.enable()
+            gc.set_threshold(*thresholds)
 
 
 def test_the_socket_is_beside_the_segment(monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,11 +15,13 @@ if TYPE_CHECKING:
     from truechimer.gcpause.wire import Record
     from truechimer_agent.toldpauses.teller import Believed, Teller
 
-MOST_SOURCES = 64
+MOST_SOURCES, MOST_SOURCES_OF_USER = 64, 32
 FORGET_NS = 600_000_000_000
 """So long after its last program a source's name is free again."""
 SINGLES_PER_SECOND, MOST_SINGLES = 50, 500
 OF_ONE_PER_SECOND, MOST_OF_ONE = 10, 200
+
+_OF_USER = re.compile(r".*@([0-9]+)", re.ASCII)
 
 
 @dataclass(slots=True)
@@ -46,9 +49,19 @@ class Source:
 
 
 class Ledger:
-    """``emit`` gets a source and pauses of it: single ones as they come, the rest as a sum each window."""
+    """``emit`` gets a source and pauses of it: single ones as they come, the rest as a sum each window.
 
-    def __init__(self, threshold_ns: int, emit: Callable[[Source, Believed], None], now_mono_ns: int) -> None:
+    ``taken``: names and runtimes that are others' already.
+    """
+
+    def __init__(
+        self,
+        threshold_ns: int,
+        emit: Callable[[Source, Believed], None],
+        now_mono_ns: int,
+        taken: frozenset[tuple[str, str]] = frozenset(),
+    ) -> None:
+        self._taken = taken
         self._threshold_ns = threshold_ns
         self._emit = emit
         self._budget = Budget(SINGLES_PER_SECOND, MOST_SINGLES, now_mono_ns)
@@ -102,13 +115,24 @@ class Ledger:
     def _source(self, teller: Teller, uid: int, now_mono_ns: int) -> Source:
         assert teller.hello is not None
         key = (teller.hello.name, teller.hello.runtime)
+        if key in self._taken:
+            raise DecodeError(f"the name {key[0]!r} is one of the configuration's")
+        of_user = _OF_USER.fullmatch(key[0])
+        if of_user is not None and of_user[1] != str(uid):
+            raise DecodeError(f"the name {key[0]!r} is for programs of user {of_user[1]}, not {uid}")
         source = self._sources.get(key)
+        if source is not None and source.uid != uid:  # neither silenced by the other nor mixed with it
+            key = (f"{key[0]}@{uid}", key[1])
+            source = self._sources.get(key)
         if source is None:
             if len(self._sources) >= MOST_SOURCES:
                 raise DecodeError(f"{MOST_SOURCES} names tell their pauses already: no room for {key[0]!r}")
+            # root may use all of them: it needs no tricks to silence others
+            if uid and sum(one.uid == uid for one in self._sources.values()) >= MOST_SOURCES_OF_USER:
+                raise DecodeError(
+                    f"user {uid} has {MOST_SOURCES_OF_USER} names already: no room for {key[0]!r}"
+                )
             source = self._sources[key] = Source(*key, uid, now_mono_ns)
-        elif source.uid != uid:
-            raise DecodeError(f"the name {key[0]!r} is user {source.uid}'s, and user {uid} told under it")
         return source
 
 

@@ -8,6 +8,8 @@ from truechimer.errors import DecodeError
 from truechimer.gcpause.wire import Hello, Pause, Record, Sum
 
 SLACK_NS = 1_000_000
+SHORTEST_NS = 1_000
+"""No runtime begins, does and ends a collection in less, however little there is to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,8 @@ class Teller:
             raise DecodeError("a pause from before the program was connected")
         if believed.total_ns > now_mono_ns + SLACK_NS - max(believed.start_mono_ns, self.since_mono_ns):
             raise DecodeError("pauses longer than the time since they began")
+        if believed.pauses * SHORTEST_NS > now_mono_ns + SLACK_NS - believed.start_mono_ns:
+            raise DecodeError("more pauses than there was time for")
         if self._told_ns + believed.total_ns > now_mono_ns + SLACK_NS - self.since_mono_ns:
             raise DecodeError("more pauses than time since the program was connected")
         self._told_ns += believed.total_ns

@@ -80,7 +80,8 @@ class Coordinator:
         self._in_flight = 0
         self._young_done = 0
         self._draining_since_s = 0.0
-        self._is_collecting = False
+        self._is_announced = False
+        self._collection: object | None = None
         self._is_started = False
         self._was_automatic = False
 
@@ -103,12 +104,17 @@ class Coordinator:
                 gc.disable()
 
     def stop(self) -> None:
-        """Give collection back to the interpreter."""
+        """Give collection back to the interpreter; who was draining is ready again, and says so."""
         with self._lock:
+            was_draining = self._state is State.DRAINING
             if self._is_started:
                 self._is_started = False
+                if was_draining:
+                    self._state = State.READY
                 if self._was_automatic:
                     gc.enable()
+        if was_draining and self._on_ready is not None:
+            self._on_ready()
 
     def __enter__(self) -> Self:
         self.start()
@@ -123,13 +129,15 @@ class Coordinator:
     def request(self) -> Iterator[None]:
         """Around one piece of work that should not be interrupted by a collection."""
         self.poll()
-        with self._lock:
-            self._in_flight += 1
+        counted = 0  # a signal's handler may raise anywhere
         try:
+            with self._lock:
+                self._in_flight += 1
+                counted = 1
             yield
         finally:
             with self._lock:
-                self._in_flight -= 1
+                self._in_flight -= counted
             self.poll()
 
     def agent_check(self) -> bytes:
@@ -138,46 +146,58 @@ class Coordinator:
 
     def poll(self) -> State:
         """Do what is due; the state then. Collects in the calling thread when that is due."""
-        if self._begin_draining() and self._on_draining is not None:
-            self._on_draining()
-        generation = self._begin_collecting()
-        if generation is not None:
+        if self._begin_draining():
             try:
-                self._collect(generation)
+                if self._on_draining is not None:
+                    self._on_draining()
             finally:
-                self._end_collecting(generation)
-            if generation == FULL and self._on_ready is not None:
-                self._on_ready()
+                self._is_announced = True
+        if self._collect_if_due() == YOUNG and self._state is State.DRAINING:
+            self._collect_if_due()  # the last request may have ended meanwhile, and nobody looks again
         return self._state
+
+    def _collect_if_due(self) -> int | None:
+        mine = object()  # the handler of a signal may raise between any two lines
+        generation = None
+        try:
+            generation = self._begin_collecting(mine)
+            if generation is not None:
+                self._collect(generation)
+        finally:
+            if self._end_collecting(mine) and self._on_ready is not None:
+                self._on_ready()
+        return generation
 
     def _begin_draining(self) -> bool:
         with self._lock:
             nears = self._young_done >= self._near * self._full_every
             if not nears or not self._is_started or self._state is not State.READY:
                 return False
-            self._state = State.DRAINING
+            self._is_announced = False  # ready must not be said before draining was
             self._draining_since_s = self._clock()
+            self._state = State.DRAINING
             return True
 
-    def _begin_collecting(self) -> int | None:
+    def _begin_collecting(self, mine: object) -> int | None:
         with self._lock:
-            if self._is_collecting or not self._is_started:
+            if self._collection is not None or not self._is_started:
                 return None
             if self._is_full_due():
                 generation = FULL
-                self._state = State.COLLECTING
             elif self._is_young_due():
                 generation = YOUNG
             else:
                 return None
-            self._is_collecting = True
+            self._collection = mine
+            if generation == FULL:
+                self._state = State.COLLECTING
             return generation
 
     def _is_full_due(self) -> bool:
         if self._state is not State.DRAINING:
             return False
         waited_s = self._clock() - self._draining_since_s
-        idle = self._in_flight == 0 and waited_s >= self._notice_s
+        idle = self._is_announced and self._in_flight == 0 and waited_s >= self._notice_s
         return idle or waited_s >= self._notice_s + self._limit_s
 
     def _is_young_due(self) -> bool:
@@ -186,11 +206,15 @@ class Coordinator:
             self._in_flight == 0 and count >= self._near * self._young_limit
         )
 
-    def _end_collecting(self, generation: int) -> None:
+    def _end_collecting(self, mine: object) -> bool:
+        """Whether that was a full one."""
         with self._lock:
-            self._is_collecting = False
-            if generation == FULL:
-                self._young_done = 0
-                self._state = State.READY
-            else:
+            if self._collection is not mine:
+                return False
+            self._collection = None
+            if self._state is not State.COLLECTING:
                 self._young_done += 1
+                return False
+            self._young_done = 0
+            self._state = State.READY
+            return True

@@ -30,7 +30,7 @@ class Telling:
         self._runtime = runtime
         self._name = name
         self._socket: _socket.socket | None = None
-        self._inode = 0
+        self._identity = (0, 0)
         self._pid = 0
         self._try_at_ns = 0
 
@@ -46,7 +46,7 @@ class Telling:
             made.setsockopt(_socket.SOL_SOCKET, _socket.SO_SNDBUF, SEND_BUFFER_BYTES)
             made.connect(self._path)
             made.send(encode(Hello(self._runtime, self._name, now_mono_ns)), _socket.MSG_NOSIGNAL)
-            self._inode = os.fstat(made.fileno()).st_ino
+            self._identity = _identity(made.fileno())
         except OSError as error:
             if made is not None:
                 made.close()
@@ -72,7 +72,7 @@ class Telling:
             return False
         try:
             # A program that closed all descriptors has given ours to something else.
-            if os.fstat(held.fileno()).st_ino != self._inode:
+            if _identity(held.fileno()) != self._identity:
                 self.forget()
                 return False
             if held.send(line, _socket.MSG_NOSIGNAL) == len(line):
@@ -92,7 +92,7 @@ class Telling:
         if held is None:
             return
         try:
-            if os.fstat(held.fileno()).st_ino == self._inode:
+            if _identity(held.fileno()) == self._identity:
                 held.close()
                 return
         except OSError:
@@ -103,6 +103,12 @@ class Telling:
         """After a fork: the connection is the parent's, this process makes its own."""
         self.close()
         self._try_at_ns = 0
+
+
+def _identity(number: int) -> tuple[int, int]:
+    """Of what is behind a descriptor; inodes count anew in each file system."""
+    status = os.fstat(number)
+    return status.st_dev, status.st_ino
 
 
 def _pass_on(error: OSError) -> None:

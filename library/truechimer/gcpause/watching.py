@@ -24,12 +24,14 @@ from truechimer.gcpause.wire import Pause, Sum, encode, plain_name
 from truechimer.readings import read_monotonic_ns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
+    from typing import Literal
 
 THRESHOLD_S = 0.001
 SUMS_EVERY_NS = 1_000_000_000
 _LONGEST_WAIT_S = 1.0
 _NAP_S = 0.0002
+_LEAST_NAPS = 50
 _FEW_OBJECTS = 10_000
 """So many young objects are looked through in well under a millisecond."""
 _get_ident = threading.get_ident
@@ -79,7 +81,7 @@ class Watcher:
         """To end with the collection that is running."""
         self._connect(clock())
 
-    def __call__(self, phase: str, info: Mapping[str, int]) -> None:  # noqa: ARG002 - gc's signature
+    def __call__(self, phase: Literal["start", "stop"], info: dict[str, int]) -> None:
         """Called by the interpreter before and after each collection."""
         if phase == "start":
             self.collecting_in = self.last_in = _get_ident()
@@ -97,10 +99,19 @@ class Watcher:
                 else:
                     self._tell(began_ns, duration_ns, now_ns)
             if self.is_over:
-                gc.callbacks.remove(self)
-                self.end()
+                self._leave(phase, info)
         finally:
             self.collecting_in = 0
+
+    def _leave(self, phase: Literal["start", "stop"], info: dict[str, int]) -> None:
+        """CPython goes by the place in the list: whoever moves up to ours would miss this call."""
+        self.end()
+        callbacks = gc.callbacks
+        if self in callbacks:
+            place = callbacks.index(self)
+            del callbacks[place]
+            if place < len(callbacks):
+                callbacks[place](phase, info)
 
     def flush(self) -> None:
         """Tell the sums now."""
@@ -148,7 +159,8 @@ class Watcher:
 _watcher: Watcher | None = None
 _changing = threading.RLock()
 _forks = 0
-_is_automatic = False
+_thresholds = (0, 0, 0)
+"""The program's own, while forks hold off automatic collections."""
 _has_hooks = False
 
 
@@ -203,35 +215,54 @@ def _own_name() -> str:
 
 
 def _wait(until: Callable[[], bool]) -> None:
-    naps = round(_LONGEST_WAIT_S / _NAP_S)
-    while not until() and naps:
+    # By the clock, as a nap lasts for as long as others compute; but on a host that gives this process no
+    # time, that one has passed before the collection went on.
+    until_ns = read_monotonic_ns() + round(_LONGEST_WAIT_S * 1e9)
+    naps = 0
+    while not until() and (naps < _LEAST_NAPS or read_monotonic_ns() < until_ns):
         sleep(_NAP_S)
-        naps -= 1
+        naps += 1
 
 
 def _before_fork() -> None:
-    global _forks, _is_automatic  # noqa: PLW0603 - as there is one collector
-    watcher = _watcher
+    # By the threshold: what the program does meanwhile with gc.enable() and gc.disable() stands.
+    global _forks, _thresholds  # noqa: PLW0603 - as there is one collector
+    watcher = _watcher or _leaving()
+    if watcher is None:
+        return
     with _changing:
         _forks += 1
         if _forks == 1:
-            _is_automatic = gc.isenabled()
-            gc.disable()  # else another collection begins between the look and the fork
-    if watcher is not None:
-        _wait(lambda: not _is_collecting_elsewhere(watcher))
+            _thresholds = gc.get_threshold()
+            gc.set_threshold(0, *_thresholds[1:])  # else a collection begins between the look and the fork
+    _wait(lambda: not _is_collecting_elsewhere(watcher))
+
+
+def _leaving() -> Watcher | None:
+    """One that is to end with the collection that is running."""
+    return next((one for one in gc.callbacks if isinstance(one, Watcher)), None)
 
 
 def _after_fork() -> None:
     global _forks  # noqa: PLW0603 - as there is one collector
     with _changing:
+        if not _forks:
+            return  # when this fork began nothing was watched
         _forks -= 1
-        if not _forks and _is_automatic:
-            gc.enable()
+        if not _forks:
+            _resume_automatic()
+
+
+def _resume_automatic() -> None:
+    if not gc.get_threshold()[0]:  # else the program has set others meanwhile
+        gc.set_threshold(*_thresholds)
 
 
 def _is_collecting_elsewhere(watcher: Watcher) -> bool:
     if watcher.collecting_in:
         return watcher.collecting_in != _get_ident()
+    if not gc.isenabled() or not _thresholds[0]:
+        return False  # who collects by plan is not to be given a collection by a fork
     if gc.get_count()[0] > _FEW_OBJECTS or watcher not in gc.callbacks:
         return False
     # The mark may be set and the callback not have begun: then this collects nothing and calls nobody.
@@ -243,8 +274,8 @@ def _is_collecting_elsewhere(watcher: Watcher) -> bool:
 def _after_fork_in_child() -> None:
     global _changing, _forks  # noqa: PLW0603 - the parent's lock may be held for ever
     _changing = threading.RLock()
+    if _forks:
+        _resume_automatic()
     _forks = 0
-    if _is_automatic:
-        gc.enable()
     if _watcher is not None:
         _watcher.forked()
