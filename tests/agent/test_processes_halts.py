@@ -57,6 +57,25 @@ def test_every_stop_that_is_seen_is_one_pause_right_to_within_a_look(stretches):
         assert halt.interval_ns == LOOK
 
 
+def test_a_process_that_ran_between_two_looks_at_which_it_was_stopped_was_stopped_twice():
+    """Else a debugger's or cpulimit's short stops read as one long pause."""
+    standing = Standing()
+    found = []
+    for number in range(1, 5):
+        found.append(
+            standing.look(
+                is_stopped=number < 4,
+                group=NOTHING,
+                before_ns=(number - 1) * LOOK,
+                now_ns=number * LOOK,
+                threshold_ns=THRESHOLD,
+                has_run=True,
+            )
+        )
+    assert [None if halt is None else halt.duration_ns for halt in found] == [None, LOOK, LOOK, LOOK]
+    assert all(halt.confidence < 0.9 for halt in found if halt is not None)
+
+
 def test_a_stop_seen_once_is_less_certain_than_one_seen_twice():
     """The first may be a passing state."""
     assert [halt.confidence for halt in stand("STS")[0]] == [0.9]

@@ -136,12 +136,22 @@ class Standing:
         return self._cause
 
     def look(
-        self, *, is_stopped: bool, group: CgroupGrowth, before_ns: int, now_ns: int, threshold_ns: int
+        self,
+        *,
+        is_stopped: bool,
+        group: CgroupGrowth,
+        before_ns: int,
+        now_ns: int,
+        threshold_ns: int,
+        has_run: bool = False,
     ) -> Halt | None:
-        """The pause that ended between the last look and this one, if one did and is long enough."""
+        """The pause that ended between the last look and this one, if one did and is long enough.
+
+        ``has_run``: it ran in between, so that a stop seen at both looks was two.
+        """
         cause = Cause.FROZEN if group.is_frozen else Cause.STOPPED if is_stopped else None
         frozen_ns = group.frozen_ns
-        if cause is self._cause is not None:
+        if cause is self._cause is not None and not (has_run and cause is Cause.STOPPED):
             self._looks += 1
             if self._frozen_ns is not None:
                 self._frozen_ns += frozen_ns or 0

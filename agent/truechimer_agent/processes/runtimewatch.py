@@ -121,9 +121,9 @@ class RuntimeWatch:
             self._let_go(one)  # the kernel's view finds out the same, and looks where it went
             one.retry_ns = now_ns + FAILED_RETRY_NS
         except StillLooking:
-            one.trouble = one.polled_ns = None
+            one.trouble = one.polled_ns = one.heap = None
         except CollectFailure as error:
-            one.trouble, one.polled_ns = error, None
+            one.trouble, one.polled_ns, one.heap = error, None, None
             one.retry_ns = now_ns + FAILED_RETRY_NS
         except Exception as error:  # noqa: BLE001 - one runtime's defect must not stop the others
             self._let_go(one)

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 RETRY_NS = 60_000_000_000
 MOST_PAUSES = 16
 """Pauses of one look that are handed over singly: a starved pool of processes must not flood the store."""
+STOPPING_NS = 1_000_000
+"""What the threads of a process may still run after the first of them has stopped."""
 MOVED_POINTS = 3
 """Every so many points a process is looked for in another cgroup: few are ever moved."""
 
@@ -129,6 +131,7 @@ class Source:
                 before_ns=before_ns,
                 now_ns=now_ns,
                 threshold_ns=self._threshold_ns,
+                has_run=growth.run_ns > STOPPING_NS,
             )
             if halt is not None:
                 halts.append(halt)
