@@ -354,6 +354,26 @@ def test_a_fork_waits_for_a_collection_after_which_the_watcher_leaves(watched):
     assert gc.get_threshold()[0]
 
 
+def test_a_collection_is_seen_though_another_watcher_was_put_in_amid_it(watched, tmp_path, monkeypatch):
+    """The new one has not seen it begin; the one that it replaces has."""
+    monkeypatch.setattr(watching, "_FEW_OBJECTS", -1)
+    seen = []
+
+    def elsewhere():
+        gcpause.watch(name="again", socket=tmp_path / "pauses.sock")
+        seen.append(watching._is_collecting_elsewhere(watching._watcher))
+
+    def in_collection():
+        thread = threading.Thread(target=elsewhere)
+        thread.start()
+        thread.join()
+
+    Ending(in_collection)
+    gc.collect()
+    assert seen == [True]
+    assert not watching._is_collecting_elsewhere(watching._watcher)
+
+
 def test_a_fork_collects_nothing_where_the_program_turned_collection_off(watched):
     """Neither by gc.disable(), as a Coordinator does, nor by a threshold of 0."""
     thresholds = gc.get_threshold()

@@ -227,7 +227,7 @@ def _wait(until: Callable[[], bool]) -> None:
 def _before_fork() -> None:
     # By the threshold: what the program does meanwhile with gc.enable() and gc.disable() stands.
     global _forks, _thresholds  # noqa: PLW0603 - as there is one collector
-    watcher = _watcher or _leaving()
+    watcher = _watcher or next(iter(_leaving()), None)
     if watcher is None:
         return
     with _changing:
@@ -238,9 +238,9 @@ def _before_fork() -> None:
     _wait(lambda: not _is_collecting_elsewhere(watcher))
 
 
-def _leaving() -> Watcher | None:
-    """One that is to end with the collection that is running."""
-    return next((one for one in gc.callbacks if isinstance(one, Watcher)), None)
+def _leaving() -> list[Watcher]:
+    """Those, among others, that are to end with the collection that is running."""
+    return [one for one in gc.callbacks if isinstance(one, Watcher)]
 
 
 def _after_fork() -> None:
@@ -259,8 +259,9 @@ def _resume_automatic() -> None:
 
 
 def _is_collecting_elsewhere(watcher: Watcher) -> bool:
-    if watcher.collecting_in:
-        return watcher.collecting_in != _get_ident()
+    for one in (watcher, *_leaving()):
+        if one.collecting_in:
+            return one.collecting_in != _get_ident()
     if not gc.isenabled() or not _thresholds[0]:
         return False  # who collects by plan is not to be given a collection by a fork
     if gc.get_count()[0] > _FEW_OBJECTS or watcher not in gc.callbacks:
