@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from lab.harness.prerequisites import CHROMIUM, missing_for_browser
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 
 ARGUMENTS = [
     "--no-sandbox",
@@ -21,6 +21,9 @@ ARGUMENTS = [
     # Whatever a page asks for, nothing but this machine is looked up.
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1 , EXCLUDE localhost , EXCLUDE [::1]",
 ]
+PATIENCE_MS = 20_000
+"""A busy machine draws late; what is never drawn fails all the same."""
+expect.set_options(timeout=PATIENCE_MS)
 OWN_HOSTS = {None, "127.0.0.1", "localhost", "::1"}
 # Chromium reports violations on the console too; this also catches those of workers and report-only policies.
 WATCH_POLICY = """
@@ -91,7 +94,7 @@ def page(browser: Browser, page_problems: PageProblems) -> Iterator[Page]:
     )
     context.add_init_script(WATCH_POLICY)
     opened = context.new_page()
-    opened.set_default_timeout(20_000)
+    opened.set_default_timeout(PATIENCE_MS)
     page_problems.watch(opened)
     yield opened
     context.close()
