@@ -59,7 +59,7 @@ class PageProblems:
                 self.found.append(f"request to another host: {request.url}")
 
         page.on("console", on_console)
-        page.on("pageerror", lambda error: self.found.append(f"uncaught exception: {error}"))
+        page.on("pageerror", lambda error: self.found.append(f"uncaught exception: {error} {error.stack}"))
         page.on("crash", lambda _: self.found.append("the page crashed"))
         page.on("request", on_request)
 

@@ -270,7 +270,9 @@ def test_a_path_of_the_table_is_chosen_by_its_link(serve, page: Page) -> None:
     row = page.locator("#delays-table tr.selected")
     expect(row).to_have_count(1)
     expect(row.get_by_role("link")).to_have_attribute("aria-current", "true")
-    name = f"{row.locator('td').first.inner_text()} → {row.get_by_role('link').inner_text()} (stamp)"
+    # In one go: the rows are drawn anew while they are looked at.
+    ends = row.evaluate("row => [row.querySelector('td').innerText, row.querySelector('a').innerText]")
+    name = f"{ends[0]} → {ends[1]} (stamp)"
     expect(page.locator("#hours-path")).to_have_text(name)
 
 

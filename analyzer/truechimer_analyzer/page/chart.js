@@ -33,13 +33,16 @@ export function timeAxis() {
   });
 }
 
+// uPlot counts time in milliseconds: below that its ticks never end.
+const NARROWEST_S = 0.05;
+
 /**
  * The range of a chart's time axis: its data up to the answer's own instant, at least `least_s` wide;
  * what the reader chose while zoomed. (uPlot makes years of a single point.)
  */
 export function timeRange(chart, least_s) {
   return (u, low, high) => {
-    if (chart.zoomed) return [low, high];
+    if (chart.zoomed) return [low, Math.max(high, low + NARROWEST_S)];
     const times = u.data[0];
     if (times.length === 0) return [0, 1];
     const last = times[times.length - 1];

@@ -1,6 +1,6 @@
 // A lane a source over time: pauses as marks by cause, and hatched where nobody was looking.
 
-import { Chart, axis, timeAxis } from "./chart.js";
+import { Chart, axis, timeAxis, timeRange } from "./chart.js";
 import { byId } from "./dom.js";
 import { count, duration, local, span, utc, utcTime, words } from "./format.js";
 import { drawMarks } from "./causes.js";
@@ -9,6 +9,7 @@ import { ink } from "./palette.js";
 export const MOST_LANES = 12;
 const LANE_PX = 26;
 const LABEL_PX = 132;
+const LEAST_S = 120;
 let chart;
 
 /** The sources that have a lane: those that nobody watches any more first, then by time paused. */
@@ -99,7 +100,7 @@ export function drawLanes(sources, { from, asOf, alone, label }) {
     options: () => ({
       height: lanes.length * LANE_PX + 46,
       scales: {
-        x: { time: true, range: (u, low, high) => [low, high] },
+        x: { time: true, range: timeRange(chart, LEAST_S) },
         y: { dir: -1, range: () => [-0.5, chart.state.lanes.length - 0.5] },
       },
       axes: [

@@ -104,7 +104,7 @@ function drawChart(sources, { asOf, label }) {
       height: 240,
       scales: {
         x: { time: true, range: timeRange(chart, 120) },
-        y: { distr: 3, log: 10, range: (u, low, high) => [10 ** Math.floor(Math.log10(low * 0.99)), 10 ** Math.ceil(Math.log10(high * 1.01))] },
+        y: { distr: 3, log: 10, range: (u, low, high) => (low > 0 ? [10 ** Math.floor(Math.log10(low * 0.99)), 10 ** Math.ceil(Math.log10(high * 1.01))] : [1e-3, 1]) }, // zoomed to nothing, there is no low
       },
       axes: [timeAxis(), axis({ size: 70, values: (u, splits) => splits.map((v) => (v !== null && /^1(e|0*$)/.test(Number(v.toPrecision(3)).toExponential()) ? duration(v, 1) : null)) })],
       series: [{}, { paths: () => null, points: { show: false } }],

@@ -5,6 +5,8 @@ import { s } from "./dom.js";
 import { duration } from "./format.js";
 import { lineStyle } from "./palette.js";
 
+const MOST_NINES = 20;
+
 function nines(x) {
   if (x === 0) return "0 %";
   const shown = 100 * (1 - 10 ** -x);
@@ -13,6 +15,7 @@ function nines(x) {
 
 function logTicks(u) {
   const { min, max } = u.scales.y;
+  if (!(min > 0 && Number.isFinite(max))) return []; // nothing is drawn yet: the loop would not end
   const steps = max / min > 300 ? [1] : [1, 2, 5];
   const ticks = [];
   for (let power = Math.floor(Math.log10(min)); power <= Math.log10(max); power++) {
@@ -21,15 +24,20 @@ function logTicks(u) {
   return ticks;
 }
 
+function wholes(u) {
+  const { max } = u.scales.x;
+  return Array.from({ length: Number.isFinite(max) && max > 0 ? Math.min(Math.floor(max), MOST_NINES) + 1 : 0 }, (_, i) => i);
+}
+
 /** uPlot's scales and axes. */
 export function percentileAxes() {
   return {
     scales: {
       x: { time: false, range: (u, low, high) => [0, Math.max(1, high)] },
-      y: { distr: 3, log: 10, range: (u, low, high) => [low / 1.4, high * 1.4] },
+      y: { distr: 3, log: 10, range: (u, low, high) => (low > 0 ? [low / 1.4, high * 1.4] : [1e-3, 1]) },
     },
     axes: [
-      axis({ size: 30, splits: (u) => Array.from({ length: Math.floor(u.scales.x.max) + 1 }, (_, i) => i), values: (u, splits) => splits.map(nines) }),
+      axis({ size: 30, splits: wholes, values: (u, splits) => splits.map(nines) }),
       axis({ size: 70, splits: logTicks, filter: (u, splits) => splits, values: (u, splits) => splits.map((v) => duration(v, 1)) }),
     ],
   };
