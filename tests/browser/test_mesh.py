@@ -264,6 +264,17 @@ def test_choosing_a_cell_shows_that_path_by_hour(serve, page: Page) -> None:
     expect(readout).to_contain_text("3\u202f600 probes, 36 lost (there 36, back 0)")
 
 
+def test_hours_whose_scale_begins_just_below_a_power_of_ten_are_drawn(serve, page: Page) -> None:
+    """A median of 137 µs: the scale begins at 97.9 µs."""
+    fleet = meshes.mesh()
+    for path in fleet.documents["rtt"]["paths"]:
+        for one in path["hours"]:
+            one.update(p50_s=137e-6, p99_s=4e-4, max_s=2e-3)
+    shown(page, serve(fleet), "#scope=fleet")
+    page.locator("#delays-table tbody tr").nth(3).get_by_role("link").click()
+    expect(page.locator("#hours-chart canvas")).to_be_visible()
+
+
 def test_a_path_of_the_table_is_chosen_by_its_link(serve, page: Page) -> None:
     shown(page, serve(meshes.mesh()), "#scope=fleet")
     page.locator("#delays-table tbody tr").nth(3).get_by_role("link").click()

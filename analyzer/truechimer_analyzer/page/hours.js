@@ -4,6 +4,7 @@ import { Chart, axis, timeAxis } from "./chart.js";
 import { byId, h, s } from "./dom.js";
 import { count, duration, utc } from "./format.js";
 import { ink, lineStyle } from "./palette.js";
+import { logRange, logTicks } from "./percentileaxes.js";
 import { list, number, unixSeconds } from "./values.js";
 
 const HOUR_S = 3600;
@@ -70,9 +71,9 @@ export function drawHours(hours, name) {
       height: 180,
       scales: {
         x: { time: true, range: (u, low, high) => (chart.zoomed ? [low, high] : [u.data[0][0] - HOUR_S / 2, u.data[0].at(-1) + HOUR_S / 2]) },
-        y: { distr: 3, log: 10, range: (u, low, high) => [low / 1.4, high * 1.4] },
+        y: { distr: 3, log: 10, range: logRange },
       },
-      axes: [timeAxis(), axis({ size: 70, values: (u, splits) => splits.map((v) => (v !== null && /^[125](e|0*$)/.test(Number(v.toPrecision(3)).toExponential()) ? duration(v, 1) : null)) })],
+      axes: [timeAxis(), axis({ size: 70, splits: logTicks, filter: (u, splits) => splits, values: (u, splits) => splits.map((v) => duration(v, 1)) })],
       series: [{}, ...LINES.map((_, i) => {
         const { colour, dash } = lineStyle(i * 7);
         return { stroke: ink(colour), width: 2, dash, points: { show: true, size: 5, width: 1, fill: ink(colour) } };

@@ -13,7 +13,8 @@ function nines(x) {
   return `${shown.toFixed(Math.max(0, Math.round(x) - 2))} %`;
 }
 
-function logTicks(u) {
+/** Ticks at 1, 2, 5 of each power of ten. (uPlot's own never end where a scale begins just below such a power.) */
+export function logTicks(u) {
   const { min, max } = u.scales.y;
   if (!(min > 0 && Number.isFinite(max))) return []; // nothing is drawn yet: the loop would not end
   const steps = max / min > 300 ? [1] : [1, 2, 5];
@@ -22,6 +23,11 @@ function logTicks(u) {
     ticks.push(...steps.map((step) => Number(`${step}e${power}`)).filter((tick) => tick >= min && tick <= max));
   }
   return ticks;
+}
+
+/** A logarithmic scale with room around its values; without any, from a millisecond to a second. */
+export function logRange(u, low, high) {
+  return low > 0 ? [low / 1.4, high * 1.4] : [1e-3, 1];
 }
 
 function wholes(u) {
@@ -34,7 +40,7 @@ export function percentileAxes() {
   return {
     scales: {
       x: { time: false, range: (u, low, high) => [0, Math.max(1, high)] },
-      y: { distr: 3, log: 10, range: (u, low, high) => (low > 0 ? [low / 1.4, high * 1.4] : [1e-3, 1]) },
+      y: { distr: 3, log: 10, range: logRange },
     },
     axes: [
       axis({ size: 30, splits: wholes, values: (u, splits) => splits.map(nines) }),
