@@ -124,11 +124,19 @@ def test_one_wait_is_one_pause_that_ended_by_this_look():
 
 
 def test_several_waits_are_said_to_be_several():
-    """As many as can each have reached the threshold."""
+    """Of all of them nothing is known but the sum: 25 of 3 ms are possible, and none then reached 5 ms."""
     (halt,) = waited(queued(75, slices=25))
-    assert (halt.pauses, halt.longest_ns) == (15, 5 * MS)
+    assert (halt.pauses, halt.longest_ns) == (25, 3 * MS)
     (halt,) = waited(queued(75, slices=3))
     assert (halt.pauses, halt.longest_ns) == (3, 25 * MS)
+
+
+@given(st.lists(st.integers(1, 300 * MS), min_size=1, max_size=60))
+def test_the_longest_of_several_waits_is_between_the_equal_share_and_the_sum(lengths):
+    """Whatever the single waits were."""
+    growth = Growth(False, 1, delay_ns=sum(lengths), wait_ns=sum(lengths), wait_slices=len(lengths))
+    for halt in waited(growth):
+        assert halt.longest_ns <= max(lengths) <= halt.duration_ns
 
 
 def test_thousands_of_ordinary_waits_are_no_pause():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 from agent.fakeproc import FakeProc
 from agent.listeninghost import checked
@@ -91,6 +93,28 @@ def test_a_task_that_began_between_two_looks_counts_in_full_and_one_that_ended_g
     pauses, _ = watched.look(LOOK, 1)  # the count is the same: one could not be read
     assert fields(pauses, "truechimer_pause")["duration_seconds"] == 0.03
     watched.close(LOOK, 1)
+
+
+def test_a_task_that_could_not_be_opened_at_first_does_not_count_its_whole_life(tmp_path, monkeypatch):
+    """Descriptors ran out at the first look; what it waited since the second counts."""
+    proc = FakeProc(tmp_path)
+    proc.add(7, tasks={7: 0, 8: 900 * MS})
+    files = OpenFiles(0)
+    opened = files.open
+
+    def refuse(path):
+        if path.endswith("task/8/schedstat"):
+            raise OSError(errno.EMFILE, "Too many open files", path)
+        return opened(path)
+
+    monkeypatch.setattr(files, "open", refuse)
+    tasks = ProcessTasks(files, Target(7, 100, tmp_path), accounts_io=True)
+    tasks.look()
+    monkeypatch.setattr(files, "open", opened)
+    proc.stat(7, threads=2)
+    assert tasks.look().delay_ns == 0
+    proc.schedule(7, 8, run_ns=MS, delay_ns=930 * MS, slices=1)
+    assert tasks.look().delay_ns == 30 * MS
 
 
 def test_a_task_that_ends_between_its_own_file_and_the_list_is_normal(tmp_path, monkeypatch):

@@ -67,7 +67,7 @@ def waits(
             now_ns - wait_ns,
             wait_ns,
             span_ns,
-            pauses=max(1, min(growth.wait_slices, wait_ns // threshold_ns)),
+            pauses=max(1, growth.wait_slices),
             run_delay_ns=wait_ns,
             throttled_ns=group.throttled_ns,
         )

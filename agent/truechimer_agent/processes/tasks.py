@@ -82,6 +82,7 @@ class ProcessTasks:
         self._files = files
         self._folder = f"{target.proc}/{target.pid}"
         self._tasks: dict[int, _Task] = {}
+        self._passed_over: set[int] = set()
         self._stat_text = b""
         self._stat_file = self._open("stat")
         try:
@@ -105,8 +106,10 @@ class ProcessTasks:
             before, self._stat = self._stat, self._read_stat()
             growth.major_faults = max(0, self._stat.major_faults - before.major_faults)
             if ended or len(self._tasks) != min(self._stat.threads, MOST_TASKS):
-                new, _ = self._look_at(self._list(), growth)
-                moved += new
+                new, late = self._list()
+                more, _ = self._look_at(new, growth)
+                moved += more
+                self._begin_from(late)
             if self._accounts_io:
                 for number in moved:
                     if number in self._tasks:  # it may have ended since
@@ -152,25 +155,44 @@ class ProcessTasks:
         self._stat_text = text
         return stat
 
-    def _list(self) -> dict[int, _Task]:
-        """Open the tasks that are new (they are returned) and close those that are no more."""
+    def _begin_from(self, late: Mapping[int, _Task]) -> None:
+        """What these did up to now was before this look, nobody knows how long: it does not count."""
+        nobodys = Growth(is_stopped=False)
+        moved, _ = self._look_at(late, nobodys)
+        if self._accounts_io:
+            for number in moved:
+                if number in self._tasks:
+                    self._add_io_wait(number, self._tasks[number], nobodys)
+
+    def _list(self) -> tuple[dict[int, _Task], dict[int, _Task]]:
+        """Open the tasks that are not yet, and close those that are no more.
+
+        Returns those that began since the last look, and those that were there before but could not be
+        opened (no file descriptor left) or were too many.
+        """
         try:
             with os.scandir(f"{self._folder}/task") as entries:
-                numbers = sorted(int(entry.name) for entry in entries if entry.name.isdigit())[:MOST_TASKS]
+                listed = sorted(int(entry.name) for entry in entries if entry.name.isdigit())
         except OSError as error:
             raise self._gone_or(error) from error
+        numbers = listed[:MOST_TASKS]
         for number in self._tasks.keys() - set(numbers):
             self._tasks.pop(number).close()
+        passed_over, self._passed_over = self._passed_over, set(listed[MOST_TASKS:])
         missing: OSError | None = None
         new: dict[int, _Task] = {}
+        late: dict[int, _Task] = {}
         for number in numbers:
             if number not in self._tasks:
                 try:
                     file = self._files.open(f"{self._folder}/task/{number}/schedstat")
                 except OSError as error:  # a task that ended between the listing and here is normal
                     missing = error
+                    if error.errno not in _GONE:
+                        self._passed_over.add(number)
                 else:
-                    self._tasks[number] = new[number] = _Task(file)
+                    task = self._tasks[number] = _Task(file)
+                    (late if number in passed_over else new)[number] = task
         if not self._tasks and missing is not None:
             self._read_stat()
             raise Lacking(
@@ -178,7 +200,7 @@ class ProcessTasks:
                 f"{self._folder}/task/*/schedstat",
                 hint="the kernel needs CONFIG_SCHED_INFO (schedstats or delay accounting)",
             )
-        return new
+        return new, late
 
     def _look_at(self, tasks: Mapping[int, _Task], growth: Growth) -> tuple[list[int], bool]:
         """Add the growth of tasks: those that ran or waited, and whether any has ended."""
