@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import random
 import struct
 from pathlib import Path
 
@@ -178,9 +179,20 @@ def test_one_safepoint_between_polls_is_known_singly_with_its_beginning() -> Non
     assert first.stops == ()
     (stop,) = second.stops
     assert (stop.count, stop.duration_ns, stop.cause, stop.sync_ns) == (1, 30 * MS, Cause.GC, 3 * MS)
+    # One may have been under way at the first poll: at least the collection was of one stop.
+    assert (second.longest_ns, second.longest_upper_ns, stop.confidence) == (25 * MS, 30 * MS, 0.8)
     # The JVM has told of 1070 ms; its zero was at 0 when it was last seen.
     assert stop.start_steady_ns == (1000 + 1070 - 30) * MS
-    assert (second.count, second.total_ns, second.longest_ns) == (1, 30 * MS, 30 * MS)
+    assert (second.count, second.total_ns) == (1, 30 * MS)
+
+
+def test_a_safepoint_after_polls_without_any_is_known_for_certain() -> None:
+    """A stop under way at the first poll would have lasted longer."""
+    before = reading(4, 40, 960, (4, 30, 900, 910))
+    *_, last = stops_of(
+        (1000, before), (1100, before), (1200, reading(5, 70, 1100, (5, 55, 1102, 1127), sync_ms=3))
+    )
+    assert (last.longest_ns, last.longest_upper_ns, last.stops[0].confidence) == (30 * MS, 30 * MS, 0.99)
 
 
 def test_a_safepoint_without_a_collection_is_no_gc() -> None:
@@ -281,6 +293,80 @@ def test_counts_and_sums_are_exact_and_the_longest_enclosed_whatever_the_poll(
     assert count == len(safepoints)
     assert sum_ns == sum(duration for duration, _, _ in safepoints)
     assert lower <= max(duration for duration, _, _ in safepoints) <= upper
+
+
+def written(chance: random.Random) -> tuple[list[tuple[int, dict[str, int]]], list[tuple[int, int, Cause]]]:
+    """A JVM's writes in its order, each with its time; and its stops: end, length, cause.
+
+    OpenJDK's SafepointSynchronize::begin counts the safepoint and the time the program ran, then the time to
+    the safepoint; the operation follows with a collection's entry, exit and time; end() adds the rest.
+    """
+    writes: list[tuple[int, dict[str, int]]] = []
+    stops = []
+    state = dict.fromkeys(("begun", "sync", "ended", "running", "collected", "gc", "entry", "exit"), 0)
+
+    def write(at_ns: int, **changed: int) -> None:
+        state.update(changed)
+        writes.append((at_ns, dict(state)))
+
+    now_ns = resumed_ns = 10_000 * MS
+    for _ in range(14):
+        now_ns += round(chance.choice([chance.uniform(0.01, 3), chance.uniform(1, 300)]) * MS)
+        begin_ns = now_ns
+        sync_ns = round(chance.choice([0.01, 0.1, 50]) * chance.uniform(0.5, 1.5) * MS)
+        work_ns = round(chance.choice([0.05, 1, 40]) * chance.uniform(0.5, 1.5) * MS)
+        write(now_ns, begun=state["begun"] + 1)
+        write(now_ns + 100, running=state["running"] + now_ns - resumed_ns)
+        now_ns += sync_ns
+        write(now_ns, sync=state["sync"] + sync_ns)
+        cause = chance.choice([Cause.GC, Cause.SAFEPOINT])
+        if cause is Cause.GC:
+            entry_ns, exit_ns = now_ns + work_ns // 10, now_ns + work_ns * 8 // 10
+            write(entry_ns, collected=state["collected"] + 1, entry=entry_ns)
+            write(exit_ns, exit=exit_ns)
+            write(exit_ns + 50, gc=state["gc"] + exit_ns - entry_ns)
+        now_ns += work_ns
+        write(now_ns, ended=state["ended"] + work_ns)
+        stops.append((now_ns, now_ns - begin_ns, cause))
+        resumed_ns = now_ns
+    return writes, stops
+
+
+@given(st.integers(0, 2**32))
+def test_what_is_said_for_certain_is_true_between_any_two_of_a_jvms_writes(seed: int) -> None:
+    """Polls at random moments, the first in a stop or not."""
+    chance = random.Random(seed)
+    writes, stops = written(chance)
+    finder = StopFinder()
+    poll_ns = before_ns = round(chance.uniform(9_990, 10_020) * MS)
+    state = dict.fromkeys(writes[0][1], 0)
+    first: dict[str, int] | None = None
+    count = total_ns = least_ns = 0
+    while writes or poll_ns <= stops[-1][0] + 500 * MS:
+        while writes and writes[0][0] <= poll_ns:
+            state = writes.pop(0)[1]
+        one = Collections(True, state["collected"], state["gc"], state["entry"], state["exit"])
+        sync_ns, ended_ns = state["sync"], state["ended"]
+        sample = Sample(
+            state["begun"], sync_ns, ended_ns, sync_ns + ended_ns, state["running"], (one,), 5, 10
+        )
+        polled = finder.saw(sample, poll_ns, poll_ns, DAY_NS)
+        ended = [(length_ns, cause) for end_ns, length_ns, cause in stops if before_ns < end_ns <= poll_ns]
+        count, total_ns = count + polled.count, total_ns + polled.total_ns
+        least_ns = max(least_ns, polled.longest_ns)
+        if first is None:
+            first = state
+        elif polled.stops and first["begun"] == first["collected"] == 0:
+            assert max(length_ns for length_ns, _ in ended) <= polled.longest_upper_ns + 1000
+        if first is not state and len(polled.stops) == 1 and polled.stops[0].confidence > 0.9:
+            assert len(ended) == polled.stops[0].count
+            assert polled.stops[0].cause in {cause for _, cause in ended}
+        before_ns = poll_ns
+        poll_ns += round(chance.choice([chance.uniform(0.01, 2), 100, chance.uniform(1, 400)]) * MS)
+    assert first is not None
+    assert count == state["begun"] - first["begun"]
+    assert total_ns == state["sync"] + state["ended"] - first["sync"] - first["ended"]
+    assert least_ns <= max(length_ns for _, length_ns, _ in stops)
 
 
 def test_counters_that_go_backwards_or_tell_more_than_the_process_lived_are_a_failed_round() -> None:

@@ -62,7 +62,7 @@ class StopFinder:
         self._base: Sample | None = None
         self._base_mono_ns = 0
         self._poll_mono_ns = 0
-        self._open_sync_ns = 0
+        self._carried_sync_ns = 0
         self._told_mono_ns = 0
         self._may_be_open = False
         self._seen_open_mono_ns: int | None = None
@@ -89,6 +89,8 @@ class StopFinder:
             self._ticks.saw(max(events), mono_ns)
         heap = self._heap(sample, mono_ns)
         if base is None:
+            # Nothing tells whether one is under way.
+            self._may_be_open, self._told_mono_ns = True, mono_ns
             self._begin(sample, sample.safepoints, mono_ns)
             return Polled(heap=heap)
         if sample.ended_ns == base.ended_ns:
@@ -125,27 +127,32 @@ class StopFinder:
         is_one_more = self._may_be_open and begun > 0 and total_ns >= last_poll_ns - self._told_mono_ns
         moved = [_moved(was, now) for was, now in zip(base.collections, sample.collections, strict=True)]
         pausing = [one for one, now in zip(moved, sample.collections, strict=True) if now.is_pausing]
+        # Times to safepoints are told before their safepoints end: part of these may be of one that goes on,
+        # and of one that ended here they were perhaps told before.
+        ended_ns = total_ns if begun == 1 and not is_one_more else total_ns - sync_ns
+        is_shared = begun != 1 or self._carried_sync_ns > 0
         if count <= 1:
             # 0: it was under way, unseen, when its beginning was counted with others' ends.
             end_ns = min(max(self._safepoints.at(sample.told_ns), last_poll_ns), now_ns)
             cause, confidence = _cause_of_one(pausing, _in_cycle(sample.collections, moved))
+            if is_one_more or is_shared:
+                confidence = min(confidence, _SHARED)
             stops = [Stop(end_ns - total_ns + ahead_ns, total_ns, cause, confidence, 1, sync_ns)]
-            longest_ns = upper_ns = total_ns
-            if is_one_more:
-                longest_ns = max([-(-total_ns // 2), *(one.last[1] for one in pausing if one.last)])
-                longest_ns = min(longest_ns, total_ns)
-                stops = [replace(stops[0], confidence=min(confidence, _SHARED))]
+            upper_ns = total_ns
+            most = 1 + is_one_more
+            longest_ns = max([-(-ended_ns // most), *(one.last[1] for one in pausing if one.last)])
+            longest_ns = min(longest_ns, total_ns)
         else:
             most = count + is_one_more
             stops, longest_ns, upper_ns = self._several(
-                pausing, count, most, total_ns, sync_ns, now_ns, ahead_ns
+                pausing, count, -(-ended_ns // most), total_ns, sync_ns, now_ns, ahead_ns
             )
             in_cycle = _in_cycle(sample.collections, moved)
             if in_cycle is not None:
                 cause = Cause.GC if in_cycle else Cause.SAFEPOINT
                 stops = [replace(stop, cause=cause, confidence=_CYCLE) for stop in stops]
-        upper_ns += self._open_sync_ns
-        self._open_sync_ns = sync_ns if is_one_open else 0
+        upper_ns += self._carried_sync_ns
+        self._carried_sync_ns = sync_ns if begun > 1 or is_one_more else 0
         self._may_be_open = not is_one_open and (begun > 1 or is_one_more)
         self._told_mono_ns = now_ns
         self._begin(sample, sample.safepoints - is_one_open, now_ns)
@@ -159,7 +166,7 @@ class StopFinder:
         self,
         pausing: list[_Moved],
         count: int,
-        most: int,
+        mean_ns: int,
         total_ns: int,
         sync_ns: int,
         now_ns: int,
@@ -172,7 +179,7 @@ class StopFinder:
             apart, together_ns = [], []
         # Of collections close to each other only the longest is known to be a part of one safepoint.
         latest = sorted((max(close, key=_length) for close in apart), key=_length, reverse=True)
-        longest_ns = max([-(-total_ns // most), *map(_length, latest)])
+        longest_ns = max([mean_ns, *map(_length, latest)])
         upper_ns = total_ns - sum(together_ns) + max(together_ns, default=0)
         collected = sum(one.ended for one in pausing)
         singly = latest[: count - 1]
@@ -250,7 +257,7 @@ def _problem(sample: Sample, base: Sample | None, age_ns: int) -> str | None:
         return None
     told_ns = max([sample.told_ns, *(one.exit_ns for one in sample.collections)])
     if told_ns > age_ns + _AGE_SLACK_NS:
-        return f"they tell of {told_ns} ns, the process has lived {age_ns} ns"
+        return "they tell of more time than the process has lived"
     if base is not None and (
         sample.ended_ns < base.ended_ns
         or sample.sync_ns < base.sync_ns
