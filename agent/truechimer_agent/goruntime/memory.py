@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from truechimer_agent.collecting import CollectFailure, Lacking
 from truechimer_agent.goruntime.segments import writable_segments
+from truechimer_agent.processes.procfiles import parse_stat
 from truechimer_agent.processes.runtimes import ProcessGone
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class ProcessMemory:
         """When whoever has the pid now began: field 22 of its stat."""
         text = self._text(self._folder / "stat", "stat", _STAT_LIMIT)
         try:
-            return int(text[text.rindex(")") + 2 :].split()[19])
+            return parse_stat(text.encode("utf-8", "surrogateescape")).start_ticks
         except (ValueError, IndexError) as error:
             raise CollectFailure(
                 f"{self._folder / 'stat'} is not as proc(5) has it: {text[:80]!r}"

@@ -11,6 +11,7 @@ from truechimer_agent.hotspot import place
 from truechimer_agent.hotspot.counters import NS, Counters
 from truechimer_agent.hotspot.perfdata import HEADER_BYTES, MAX_BYTES, parse, parse_header
 from truechimer_agent.hotspot.stops import StopFinder
+from truechimer_agent.processes.procfiles import parse_stat
 from truechimer_agent.processes.runtimes import ProcessGone, StillLooking
 
 if TYPE_CHECKING:
@@ -150,9 +151,8 @@ def _memory(
 
 
 def _start_ticks(process: int) -> int:
-    text = place.read_whole("stat", _MAX_STAT_BYTES, folder=process).decode(errors="replace")
-    fields = text.rpartition(")")[2].split()
+    text = place.read_whole("stat", _MAX_STAT_BYTES, folder=process)
     try:
-        return int(fields[19])
+        return parse_stat(text).start_ticks
     except (IndexError, ValueError) as error:
         raise CollectFailure(f"cannot read a process's stat: {text[:80]!r}") from error
