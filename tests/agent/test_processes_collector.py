@@ -344,7 +344,8 @@ async def test_a_defect_is_said_and_the_watch_starts_anew(monkeypatch):
     sections = [ProcessConfig(name="missing", command="no-such-program-anywhere")]
     collector = Processes(host, sections, PausesConfig())
     await collector.open()
-    await until(lambda: host.of("truechimer_process"))
+    # The thread hands over first, and then ends.
+    await until(lambda: host.of("truechimer_process") and collector._failure is not None)
     with pytest.raises(ZeroDivisionError):
         await collector.collect()
     await until(lambda: len(steps) > 3)

@@ -77,6 +77,10 @@ def begun(pid: int) -> int:
     return int.from_bytes(block[at : at + 8], "little")
 
 
+CLOCK_READS_NS = 50_000
+"""The JVM reads its clock once for the log and again for the counters, some microseconds later."""
+
+
 def poll_for(reader: HotspotReader, seconds: float, interval_s: float) -> list[Polled]:
     seen = []
     end_s = monotonic_s() + seconds
@@ -116,7 +120,9 @@ def test_count_and_sum_are_the_logs_and_the_longest_is_enclosed(
     assert len(logged) >= 5
     assert sum(one.count for one in seen) == pytest.approx(len(logged), rel=0.01)
     assert sum(one.total_ns for one in seen) == pytest.approx(sum(logged), rel=0.01)
-    assert max(one.longest_ns for one in seen) <= max(logged) <= max(one.longest_upper_ns for one in seen)
+    longest = max(logged)
+    assert max(one.longest_ns for one in seen) <= longest + CLOCK_READS_NS
+    assert longest <= max(one.longest_upper_ns for one in seen) + CLOCK_READS_NS
     assert any(stop.cause == "gc" for one in seen for stop in one.stops)
     assert seen[-1].heap is not None
     assert seen[-1].heap.old_used > 0
