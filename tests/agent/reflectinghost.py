@@ -2,12 +2,15 @@
 
 import contextlib
 import socket
+from time import sleep
 
-from truechimer.readings import SystemClocks
+from truechimer.readings import SystemClocks, monotonic_s
 from truechimer_agent.hostclock import HostClock
 from truechimer_agent.mesh.reflecting import Reflecting
 from truechimer_agent.mesh.reflectorsocket import ReflectorSocket
 from truechimer_agent.stamp.reflector import Reflector
+
+_MOST_UNDER_WAY = 20
 
 
 class ReflectingHost:
@@ -33,6 +36,7 @@ class Peer:
     """A socket that asks a reflector."""
 
     def __init__(self, host, address="127.0.0.1", *, source=None, timeout_s=5.0):
+        self.host = host
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         self.socket = socket.socket(family, socket.SOCK_DGRAM)
         if source is not None:
@@ -50,6 +54,22 @@ class Peer:
         """The reply's bytes."""
         self.socket.send(data)
         return self.socket.recv(10_000)
+
+    def flood(self, request, limit_s=30.0):
+        """Send ``request(0)``, ``request(1)``… until it is kept away; how many were sent.
+
+        Few are under way at a time: a full buffer would have the kernel drop what others send next.
+        """
+        end_s = monotonic_s() + limit_s
+        before = self.host.reflector.totals.requests
+        sent = 0
+        while self.host.thread.blocked() == [] and monotonic_s() < end_s:
+            if sent - (self.host.reflector.totals.requests - before) < _MOST_UNDER_WAY:
+                self.socket.send(request(sent))
+                sent += 1
+            else:
+                sleep(0)
+        return sent
 
     def silence(self, data, following):
         """Send ``data`` and then ``following``, whose reply is all that comes."""

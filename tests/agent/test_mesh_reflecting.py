@@ -146,11 +146,7 @@ def test_a_source_that_floods_is_left_to_the_kernel_and_others_are_not():
         Peer(host, source="127.0.0.66") as flooding,
         Peer(host) as peer,
     ):
-        end_s = monotonic_s() + 30
-        sent = 0
-        while host.thread.blocked() == [] and monotonic_s() < end_s:
-            flooding.socket.send(request(sent))
-            sent += 1
+        sent = flooding.flood(request)
         assert host.thread.blocked() == [b"\x7f\0\0\x42"]
         assert decode_reply(peer.ask(request(0, ssid=8)), None).sequence == 0
         seen = host.reflector.totals.requests
@@ -167,12 +163,9 @@ def test_who_was_kept_away_is_let_in_again_though_nothing_else_comes(monkeypatch
         ReflectingHost(allowance=Allowance(rate_hz=1000, burst=1, flood=20)) as host,
         Peer(host, source="127.0.0.66") as flooding,
     ):
-        end_s = monotonic_s() + 30
-        for sequence in range(1_000_000):
-            flooding.socket.send(request(sequence, ssid=8))
-            if host.thread.blocked() or monotonic_s() > end_s:
-                break
+        flooding.flood(lambda sequence: request(sequence, ssid=8))
         assert host.thread.blocked()
+        end_s = monotonic_s() + 30
         while host.thread.blocked() and monotonic_s() < end_s:
             sleep(0.05)
         assert host.thread.blocked() == []
