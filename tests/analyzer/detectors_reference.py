@@ -27,7 +27,9 @@ def nfd_s(arrivals: Sequence[Arrival], interval: float, delta: float) -> Iterato
         yield deadline
 
 
-def nfd_e(arrivals: Sequence[Arrival], interval: float, alpha: float, windows: Sequence[int]) -> Iterator[float]:
+def nfd_e(
+    arrivals: Sequence[Arrival], interval: float, alpha: float, windows: Sequence[int]
+) -> Iterator[float]:
     """With several windows, 2W-FD: the latest expected arrival counts."""
     newest, deadline = -1, math.nan
     recent = [deque[float](maxlen=window) for window in windows]
@@ -67,7 +69,13 @@ def akka_phi(since: float, mean_s: float, deviation: float) -> float:
 
 
 def akka(
-    arrivals: Sequence[Arrival], threshold: float, pause: float, heartbeat: float, window: int, least: float, y: float
+    arrivals: Sequence[Arrival],
+    threshold: float,
+    pause: float,
+    heartbeat: float,
+    window: int,
+    least: float,
+    y: float,
 ) -> Iterator[float]:
     """``y``: where φ reaches the threshold; whether an interval is learned goes by φ itself."""
     history = deque([heartbeat * 0.75, heartbeat * 1.25], maxlen=window)
@@ -110,13 +118,14 @@ def jacobson(replies: Sequence[float], known: Sequence[int], k: float, granulari
         yield timeouts[count]
 
 
-def mistakes(arrivals: Sequence[Arrival], deadlines: Sequence[float], until: float) -> list[tuple[float, float]]:
+def mistakes(
+    arrivals: Sequence[Arrival], deadlines: Sequence[float], until: float
+) -> list[tuple[float, float]]:
     """Begin and end of each suspicion, by stepping through arrivals and deadlines as events."""
     found: list[tuple[float, float]] = []
     since = None
-    for (arrived, _, _), deadline, following in zip(
-        arrivals, deadlines, [*(a for a, _, _ in arrivals[1:]), math.inf], strict=True
-    ):
+    nexts = [arrived for arrived, _, _ in [*arrivals[1:], (math.inf, 0, 0.0)]][: len(arrivals)]
+    for (arrived, _, _), deadline, following in zip(arrivals, deadlines, nexts, strict=True):
         if since is not None and deadline > arrived:
             found.append((since, arrived))
             since = None
@@ -126,17 +135,3 @@ def mistakes(arrivals: Sequence[Arrival], deadlines: Sequence[float], until: flo
     if since is not None:
         found.append((since, until))
     return found
-
-
-def detection(
-    sent: Sequence[float], arrived: Sequence[float], deadlines: dict[int, float], interval: float, steps: int
-) -> tuple[float, float, float]:
-    """By crashes at many moments: the deadline after the newest heartbeat that was sent before, and arrives."""
-    received = [i for i, at in enumerate(arrived) if math.isfinite(at)]
-    begin, end = sent[received[0]], sent[received[-1]] + interval
-    times = []
-    for step in range(steps):
-        crash = begin + (end - begin) * (step + 0.5) / steps
-        newest = max(i for i in received if sent[i] <= crash)
-        times.append(max(0.0, deadlines[newest] - crash))
-    return min(times), sum(times) / steps, max(times)
