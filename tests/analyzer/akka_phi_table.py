@@ -2,8 +2,8 @@
 
     python tests/analyzer/akka_phi_table.py
 
-The formula is transcribed from PhiAccrualFailureDetector.scala (akka 2.5, ``phi(timeDiff, mean, stdDeviation)``);
-``reaches`` are the milliseconds at which φ first is not below the threshold, by bisection of the same decimals.
+The formula is transcribed from PhiAccrualFailureDetector.scala (2.5, ``phi(timeDiff, mean, stdDeviation)``);
+``reaches`` are the milliseconds at which φ first is not below the threshold, by bisection of the decimals.
 """
 
 import json

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 # (arrival, sequence, sending) in the order of arrival.
 Arrival = tuple[float, int, float]

@@ -67,7 +67,7 @@ def test_detectors_by_sequence_numbers_are_those_of_their_papers(some: list[floa
 def test_akka_is_akkas_whatever_it_does_not_learn(
     some: list[float], window: int, threshold: float, pause: float
 ) -> None:
-    """The intervals that ended a suspicion are not learned, which changes what ends the next: in rounds or not."""
+    """The intervals that ended a suspicion are not learned, which changes what ends the next."""
     y = akka.deviations_for(threshold)
     same(
         d.Akka(threshold, pause, 1.0, window, 0.1),
@@ -104,7 +104,7 @@ def test_cassandra_is_cassandras(some: list[float], window: int, threshold: floa
 @given(delays, st.floats(0.5, 8.0))
 @MUCH
 def test_jacobson_is_rfc_6298_and_knows_only_what_has_arrived(some: list[float], k: float) -> None:
-    """Equal to the bit; a reply that takes longer than until the next request is not learned from before that."""
+    """Equal to the bit; a reply is not learned from before it arrived, be that after later requests."""
     asked = d.Requests(np.arange(len(some)) * INTERVAL_S, np.array(some))
     replies = sorted((n * INTERVAL_S + x, n, x) for n, x in enumerate(some) if math.isfinite(x))
     known = [sum(at <= n * INTERVAL_S for at, of, _ in replies if of < n) for n in range(len(some))]

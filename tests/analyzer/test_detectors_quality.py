@@ -1,4 +1,4 @@
-"""Mistakes, their lengths and recurrence, accuracy and detection time, against event by event and by crashes."""
+"""Mistakes, their lengths and recurrence, accuracy, detection: against event by event and single crashes."""
 
 import math
 from itertools import pairwise
@@ -50,7 +50,7 @@ def test_mistakes_are_those_of_events_one_by_one(some: list[float], detector: d.
 def test_detection_is_what_crashes_at_many_moments_take(
     some: list[float], detector: d.Detector, data: st.DataObject
 ) -> None:
-    """Each crash replays the detector on the heartbeats that were sent before it, and waits for its deadline."""
+    """Each crash replays the detector on the heartbeats sent before it, and waits for its deadline."""
     lost = data.draw(st.sets(st.integers(0, len(some) - 1), max_size=len(some) - 1))
     delay_s = np.array([math.nan if number in lost else each for number, each in enumerate(some)])
     heard = d.every_interval(delay_s, INTERVAL_S)

@@ -53,7 +53,7 @@ def test_many_chunks_join() -> None:
 
 
 def test_an_outlier_leaves_nothing_behind() -> None:
-    """A pause of an hour, a window later, is gone to the last digit, where a running sum keeps its rounding."""
+    """An outlier is gone to the last digit a window later, where a running sum keeps its rounding."""
     data = np.random.default_rng(1).normal(1.0, 1e-6, 5000)
     calm = windows.sliding_moments(data, 100)
     data[2000] = 1e12

@@ -27,7 +27,7 @@ _PATIENCE = 6
 
 
 def phi(since_s: float, mean_s: float, deviation_s: float) -> float:
-    """φ ``since_s`` after the last heartbeat, where ``mean_s`` already contains the acceptable pause.
+    """φ ``since_s`` after the last heartbeat; ``mean_s`` already contains the acceptable pause.
 
     Akka's two branches, as written there: −log10(e / (1 + e)) beyond the mean, −log10(1 − 1 / (1 + e)) up to
     it, with e = exp(−y(1.5976 + 0.070566 y²)). Beyond y ≈ 19 its e is 0 and φ is infinite.
@@ -57,8 +57,8 @@ class Akka:
     """Suspects mean + ``pause_s`` + so many deviations (at least ``min_deviation_s`` each) after the last.
 
     The history begins with ``heartbeat_s`` ± a quarter and holds ``window`` intervals; an interval that ended
-    a suspicion is not learned. Defaults are Akka's (cluster and remote alike but for the pause of 10 s there):
-    about 4.5 s, whatever the network. Akka rounds to whole milliseconds; this does not.
+    a suspicion is not learned. Defaults are those of ``akka.cluster.failure-detector``: about 4.5 s, whatever
+    the network. Akka rounds to whole milliseconds; this does not.
     """
 
     threshold: float = 8.0
@@ -69,9 +69,11 @@ class Akka:
 
     @property
     def name(self) -> str:
+        """The detector and its setting."""
         return f"akka-φ({self.threshold:.4g}, pause {self.pause_s:.6g}s)"
 
     def deadlines_s(self, heard: Heartbeats) -> NDArray[np.float64]:
+        """When the peer would be suspected, as of each arrival (m,)."""
         arrived_s = heard.arrived_s
         timeout_s = np.empty(len(arrived_s))
         if not len(arrived_s):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Bertier:
-    """Suspects at EA + β·delay + φ·var; before the second heartbeat the margin is 0, as both estimates are."""
+    """Suspects at EA + β·delay + φ·var; before the second heartbeat the margin is 0."""
 
     phi: float = 4.0
     beta: float = 1.0
@@ -31,9 +31,11 @@ class Bertier:
 
     @property
     def name(self) -> str:
+        """The detector and its setting."""
         return f"bertier(γ={self.gamma:g}, β={self.beta:g}, φ={self.phi:.4g})"
 
     def deadlines_s(self, heard: Heartbeats) -> NDArray[np.float64]:
+        """When the peer would be suspected, as of each arrival (m,)."""
         newest, delay_s = freshest(heard)
         expected_s = sliding_mean(delay_s, self.window)
         # A_k − EA_k, EA by the heartbeats before: both are sent + …, so that the times of sending cancel.

@@ -46,9 +46,11 @@ class Cassandra:
 
     @property
     def name(self) -> str:
+        """The detector and its setting."""
         return f"cassandra-φ({self.threshold:.4g})"
 
     def deadlines_s(self, heard: Heartbeats) -> NDArray[np.float64]:
+        """When the peer would be suspected, as of each arrival (m,)."""
         if not len(heard.arrived_s):
             return np.empty(0)
         learned_s = np.empty(len(heard.arrived_s))

@@ -1,8 +1,8 @@
 """Chen, Toueg and Aguilera's detectors: NFD-S for synchronised clocks, NFD-E for expected arrivals.
 
 "On the Quality of Service of Failure Detectors", IEEE Transactions on Computers 51(5), May 2002, sections
-3 (NFD-S: freshness points τ_i = σ_i + δ) and 6 (NFD-U and NFD-E: τ_{l+1} = EA_{l+1} + α, where EA is estimated
-from the n newest heartbeats). Both go by sequence numbers: a heartbeat that was overtaken changes nothing.
+3 (NFD-S: freshness points τ_i = σ_i + δ) and 6 (NFD-U and NFD-E: τ_{l+1} = EA_{l+1} + α, where EA is the
+mean of A_i − σ_i of the n newest heartbeats, plus σ_{l+1}). Both go by sequence numbers: a heartbeat that was overtaken changes nothing.
 """
 
 from __future__ import annotations
@@ -33,9 +33,11 @@ class NfdS:
 
     @property
     def name(self) -> str:
+        """The detector and its setting."""
         return f"nfd-s(δ={self.delta_s:.6g}s)"
 
     def deadlines_s(self, heard: Heartbeats) -> NDArray[np.float64]:
+        """When the peer would be suspected, as of each arrival (m,)."""
         newest, _ = freshest(heard)
         return expand(heard, newest.sent_s + (heard.interval_s + self.delta_s))
 
@@ -49,9 +51,11 @@ class NfdE:
 
     @property
     def name(self) -> str:
+        """The detector and its setting."""
         return f"nfd-e(α={self.alpha_s:.6g}s)"
 
     def deadlines_s(self, heard: Heartbeats) -> NDArray[np.float64]:
+        """When the peer would be suspected, as of each arrival (m,)."""
         newest, delay_s = freshest(heard)
         deadline_s = sliding_mean(delay_s, self.window)
         deadline_s += newest.sent_s
@@ -60,7 +64,7 @@ class NfdE:
 
 
 def freshest(heard: Heartbeats) -> tuple[Heartbeats, NDArray[np.float64]]:
-    """The heartbeats that were newer than all before them, and A − σ of each: its delay, but for a constant."""
+    """The heartbeats newer than all before them, and A − σ of each: its delay, but for a constant."""
     if heard.fresh is not None:
         heard = type(heard)(
             heard.arrived_s[heard.fresh],
@@ -76,4 +80,5 @@ def expand(heard: Heartbeats, deadline_s: NDArray[np.float64]) -> NDArray[np.flo
     """One deadline for each arrival, from one for each fresh one."""
     if heard.fresh is None:
         return deadline_s
-    return deadline_s[np.cumsum(heard.fresh) - 1]
+    expanded: NDArray[np.float64] = deadline_s[np.cumsum(heard.fresh) - 1]
+    return expanded

@@ -91,7 +91,7 @@ def _moments(wish: Wish, ahead_s: float, loss: float, variance_s2: float) -> Set
 
 
 def _numbers(ahead_s: float, interval_s: float) -> NDArray[np.float64]:
-    """j = 1 … ⌈ahead/η⌉ − 1; of very many only the first, which make the product no greater: that is safe."""
+    """The j = 1 … ⌈ahead/η⌉ − 1; of very many only the first, which make the product no greater: safe."""
     count = max(0, math.ceil(ahead_s / interval_s) - 1)
     return np.arange(1.0, min(count, _MOST_FACTORS) + 1)
 

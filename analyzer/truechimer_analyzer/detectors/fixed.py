@@ -21,10 +21,13 @@ class Fixed:
 
     @property
     def name(self) -> str:
+        """The detector and its setting."""
         return f"fixed({self.timeout_s:.6g}s)"
 
     def deadlines_s(self, heard: Heartbeats) -> NDArray[np.float64]:
+        """When the peer would be suspected, as of each arrival (m,)."""
         return heard.arrived_s + self.timeout_s
 
     def timeouts_s(self, asked: Requests) -> NDArray[np.float64]:
+        """The timeout in force when each request was sent (n,)."""
         return np.full(len(asked.sent_s), self.timeout_s)

@@ -1,4 +1,4 @@
-"""What detectors are given: one path's heartbeats as they arrived, or one path's requests and their replies."""
+"""What detectors are given: one path's heartbeats as they arrived, or its requests and their replies."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Heartbeats:
-    """One path's heartbeats in the order in which they arrived; those that were lost are gaps in ``sequence``.
+    """One path's heartbeats in the order in which they arrived; lost ones are gaps in ``sequence``.
 
-    ``arrived_s`` (m,) never descends, on the monitor's clock; ``sequence`` (m,) numbers them as they were sent,
-    ``sent_s`` (m,) says when, on the peer's clock (any constant offset to the monitor's is harmless, but for
-    NFD-S); ``interval_s`` is η, the interval at which they are sent; ``until_s`` is the end of what was observed:
-    what had not arrived by then is censored, not dropped.
+    ``arrived_s`` (m,) never descends, on the monitor's clock; ``sequence`` (m,) numbers them as they were
+    sent, ``sent_s`` (m,) says when, on the peer's clock (a constant offset to the monitor's is harmless, but
+    for NFD-S); ``interval_s`` is η, the interval at which they are sent; ``until_s`` is the end of what was
+    observed: what had not arrived by then is censored, not dropped.
     """
 
     arrived_s: Floats
@@ -46,7 +46,7 @@ def heartbeats(
 ) -> Heartbeats:
     """Heartbeats from when each was sent (n,) and arrived (n,), NaN where it was lost; in order of sending.
 
-    ``until_s`` is by default one interval after the last was sent, or when the last arrived if that was later.
+    ``until_s`` is by default one interval after the last was sent, or when the last arrived if later.
     """
     received = np.isfinite(arrived_s)
     every = bool(received.all())
@@ -66,7 +66,8 @@ def every_interval(delay_s: Floats, interval_s: float) -> Heartbeats:
 
     So the delays that were measured by any schedule tell what a heartbeat every η would have met.
     """
-    sent_s = np.arange(len(delay_s)) * interval_s
+    sent_s: Floats = np.arange(len(delay_s), dtype=np.float64)
+    sent_s *= interval_s
     return heartbeats(sent_s, sent_s + delay_s, interval_s)
 
 

@@ -22,8 +22,8 @@ _BETA = 1 / 4
 class Jacobson:
     """RTO = SRTT + max(G, K·RTTVAR), from 1 s before the first reply (RFC 6298, 2.1–2.3).
 
-    ``granularity_s`` is G. ``least_s`` is the floor that TCP has (1 s in RFC 6298, 2.4; 200 ms in Linux); none
-    by default. There is no back-off (5.5): these requests are not sent again. Karn's rule is met, since each
+    ``granularity_s`` is G. ``least_s`` is the floor that TCP has (1 s in RFC 6298, 2.4; 200 ms in Linux);
+    none by default. There is no back-off (5.5): these requests are not sent again. Karn's rule is met, since each
     reply belongs to one request.
     """
 
@@ -34,10 +34,12 @@ class Jacobson:
 
     @property
     def name(self) -> str:
+        """The detector and its setting."""
         least = f", at least {self.least_s:g}s" if self.least_s else ""
         return f"jacobson(K={self.k:.4g}{least})"
 
     def timeouts_s(self, asked: Requests) -> NDArray[np.float64]:
+        """The timeout in force when each request was sent (n,)."""
         rtt_s = asked.replies_s
         after_s = np.empty(len(rtt_s) + 1)
         after_s[0] = self.first_s

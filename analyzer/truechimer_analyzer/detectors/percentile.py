@@ -29,9 +29,11 @@ class Percentile:
 
     @property
     def name(self) -> str:
+        """The detector and its setting."""
         return f"p{self.quantile * 100:g}×{self.factor:.4g}"
 
     def timeouts_s(self, asked: Requests) -> NDArray[np.float64]:
+        """The timeout in force when each request was sent (n,)."""
         replies_s = asked.replies_s
         fits = len(replies_s) // self.every
         settings_s = np.empty(fits + 1)

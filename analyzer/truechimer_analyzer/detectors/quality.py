@@ -7,6 +7,7 @@ drawn evenly from the time observed, and all means over it are integrals, not sa
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -48,7 +49,7 @@ class Quality:
     @property
     def recurrence_mean_s(self) -> float | None:
         """T_MR: from one mistake's beginning to the next one's; None below two mistakes."""
-        if self.mistakes < 2:  # noqa: PLR2004
+        if self.mistakes < 2:
             return None
         return float((self.begins_s[-1] - self.begins_s[0]) / (self.mistakes - 1))
 
@@ -65,8 +66,7 @@ def judge(
 ) -> Quality:
     """Deadlines (m,) against what came next, over [since_s, until_s) of the time observed.
 
-    That begins with the first arrival. Counted are the mistakes that begin within; those that began before are
-    still part of ``accuracy``'s time only from their next beginning on.
+    That begins with the first arrival. Counted are the mistakes that begin within, up to its end.
     """
     arrived_s = heard.arrived_s
     first = max(0, int(np.searchsorted(arrived_s, since_s, side="right")) - 1)
@@ -92,9 +92,7 @@ def by_window(heard: Heartbeats, deadline_s: Floats, window_s: float) -> list[Qu
     begin_s = float(heard.arrived_s[0])
     count = max(1, int(np.ceil((heard.until_s - begin_s) / window_s)))
     edges_s = begin_s + window_s * np.arange(count + 1)
-    return [
-        judge(heard, deadline_s, float(a), float(b)) for a, b in zip(edges_s[:-1], edges_s[1:], strict=True)
-    ]
+    return [judge(heard, deadline_s, since_s, until_s) for since_s, until_s in pairwise(edges_s.tolist())]
 
 
 def _mistakes(
@@ -132,7 +130,7 @@ def _detection(heard: Heartbeats, deadline_s: Floats, rows: slice) -> tuple[floa
         sent_s = sent_s[fresh]
     # The peer is thought to send on at its interval after the last that was heard of.
     final_s = sent_s[-1] + heard.interval_s
-    longest = max(float((deadline_s[-1] - sent_s[-1])), 0.0)
+    longest = max(float(deadline_s[-1] - sent_s[-1]), 0.0)
     shortest = max(float(deadline_s[-1] - final_s), 0.0)
     area = (longest * longest - shortest * shortest) / 2
     if len(sent_s) > 1:

@@ -30,9 +30,11 @@ class TwoWindow:
 
     @property
     def name(self) -> str:
+        """The detector and its setting."""
         return f"2w-fd({self.margin_s:.6g}s)"
 
     def deadlines_s(self, heard: Heartbeats) -> NDArray[np.float64]:
+        """When the peer would be suspected, as of each arrival (m,)."""
         newest, delay_s = freshest(heard)
         deadline_s = sliding_mean(delay_s, self.long)
         np.maximum(deadline_s, sliding_mean(delay_s, self.short), out=deadline_s)

@@ -26,14 +26,14 @@ _AT_ONCE = 1 << 15
 
 
 def sliding_mean(values: Floats, window: int) -> Floats:
-    """The mean of the last ``window`` values (fewer at the beginning) after each; shape of ``values`` (n,)."""
+    """The mean of the last ``window`` values (fewer at the beginning) after each (n,)."""
     if window == 1:
         return values.copy()
     means = np.empty(len(values))
     before = np.zeros((0, window))
     centre = float(np.median(values[:: max(1, len(values) // 1000)])) if len(values) else 0.0
-    for begin, blocks in _blocks(values, window):
-        blocks -= centre
+    for begin, some in _blocks(values, window):
+        blocks = some - centre
         sums = np.cumsum(blocks, axis=1)
         ends = _ends(before, blocks)
         if len(ends):
@@ -41,8 +41,8 @@ def sliding_mean(values: Floats, window: int) -> Floats:
         counts = _counts(begin, sums.shape, window)
         sums /= counts
         sums += centre
-        some = sums.ravel()[: len(values) - begin]
-        means[begin : begin + len(some)] = some
+        end = min(len(values), begin + blocks.size)
+        means[begin:end] = sums.ravel()[: end - begin]
         before = blocks[-1:].copy()
     return means
 
@@ -54,9 +54,9 @@ def sliding_moments(values: Floats, window: int) -> tuple[Floats, Floats]:
         return values.copy(), np.zeros(len(values))
     # What the last block of a chunk leaves to the next: its sums from each place to its end, and its centre.
     left: tuple[Floats, Floats, Floats] | None = None
-    for begin, blocks in _blocks(values, window):
-        centres = np.median(blocks[:, :: max(1, window // 9)], axis=1, keepdims=True)
-        blocks -= centres
+    for begin, some in _blocks(values, window):
+        centres = np.median(some[:, :: max(1, window // 9)], axis=1, keepdims=True)
+        blocks = some - centres
         squares = blocks * blocks
         head = np.cumsum(blocks, axis=1), np.cumsum(squares, axis=1)
         tail = _from_end(blocks), _from_end(squares)
@@ -79,7 +79,7 @@ def sliding_moments(values: Floats, window: int) -> tuple[Floats, Floats]:
 
 
 def exponential_mean(values: Floats, gain: float, before: float) -> Floats:
-    """``m ← (1 − gain)·m + gain·value`` after each value (n,), from ``before``; rounded as the scalar loop is."""
+    """``m ← (1 − gain)·m + gain·value`` after each value (n,), from ``before``, rounded alike."""
     if not len(values):
         return np.empty(0)
     means, _ = lfilter([gain], [1.0, -(1.0 - gain)], values, zi=[(1.0 - gain) * before])
@@ -87,14 +87,14 @@ def exponential_mean(values: Floats, gain: float, before: float) -> Floats:
 
 
 def _blocks(values: Floats, window: int) -> Iterator[tuple[int, Floats]]:
-    """Copies of some blocks at a time, (some, window), the last filled up with its own last value."""
+    """Some blocks at a time, (some, window), the last filled up with its own last value."""
     step = window * max(1, _AT_ONCE // window)
     for begin in range(0, len(values), step):
         some = values[begin : begin + step]
         missing = -len(some) % window
         if missing:
             some = np.concatenate([some, np.full(missing, some[-1])])
-        yield begin, np.array(some, dtype=np.float64).reshape(-1, window)
+        yield begin, some.reshape(-1, window)
 
 
 def _from_end(blocks: Floats) -> Floats:
