@@ -39,6 +39,7 @@ class Quality:
 
     @property
     def mistakes(self) -> int:
+        """How often the live peer was suspected."""
         return len(self.begins_s)
 
     @property
@@ -158,6 +159,7 @@ class RequestQuality:
 
     @property
     def mistakes(self) -> int:
+        """How many replies came too late."""
         return int(np.count_nonzero(self.late))
 
 
