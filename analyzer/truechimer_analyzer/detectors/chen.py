@@ -1,8 +1,8 @@
 """Chen, Toueg and Aguilera's detectors: NFD-S for synchronised clocks, NFD-E for expected arrivals.
 
 "On the Quality of Service of Failure Detectors", IEEE Transactions on Computers 51(5), May 2002, sections 3
-(NFD-S: freshness points τ_i = σ_i + δ) and 6 (NFD-U and NFD-E: τ_{l+1} = EA_{l+1} + α, where EA is the mean of
-A_i − σ_i of the n newest heartbeats, plus σ_{l+1}). Both go by sequence numbers: a heartbeat that was
+(NFD-S: freshness points τ_i = σ_i + δ) and 6 (NFD-U and NFD-E: τ_{l+1} = EA_{l+1} + α, where EA is the mean
+of A_i − σ_i of the n newest heartbeats, plus σ_{l+1}). Both go by sequence numbers: a heartbeat that was
 overtaken changes nothing.
 """
 

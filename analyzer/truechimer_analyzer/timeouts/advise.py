@@ -103,7 +103,7 @@ def advise(probes: Columns, pauses: Columns, question: Question) -> dict[str, ob
         "uses": uses,
         "frontier": _frontier(tail, wish),
         "products": [],
-        "backtest": [trial.document() for trial in backtest(every, wish.target, wish.per_month)],
+        "backtest": backtest(every, wish.target, wish.per_month),
         "assumptions": list(ASSUMPTIONS),
     }
     _refuse_if_empty(uses, document)
