@@ -22,8 +22,8 @@ _BETA = 1 / 4
 class Jacobson:
     """RTO = SRTT + max(G, K·RTTVAR), from 1 s before the first reply (RFC 6298, 2.1–2.3).
 
-    ``granularity_s`` is G, ``least_s`` the floor that TCP has (1 s in RFC 6298, 2.4; 200 ms in Linux), and
-    which this lacks by default. There is no back-off (5.5): these requests are not sent again. Karn's rule is met,
+    ``granularity_s`` is G. ``least_s`` is the floor that TCP has (1 s in RFC 6298, 2.4; 200 ms in Linux); by
+    default there is none. There is no back-off (5.5): these requests are not sent again. Karn's rule is met,
     since each reply belongs to one request.
     """
 

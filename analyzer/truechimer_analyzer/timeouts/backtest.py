@@ -1,10 +1,10 @@
 """What timeouts would have cost: fitted on the past, judged on what followed, several times over.
 
 The evidence is cut into equal spans. Each but the first is judged by what all before it advised; detectors
-that learn as they go have seen it too. Two forms: ``request`` (a reply after the timeout in force is a
-mistake, a lost one is not; the timeout is the detection time) and ``heartbeat`` (replies are heartbeats at
-the probes' median interval; a suspicion of the peer is a mistake, also when losses cause it; detection is from a
-crash).
+that learn as they go have seen it too. There are two forms. ``request``: a reply after the timeout in force is
+a mistake, a lost one is not; the timeout is the detection time. ``heartbeat``: replies are heartbeats at the
+median interval of the probes; a suspicion of the peer is a mistake, also when losses cause it; detection is
+from a crash.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ REQUESTS: tuple[RequestDetector, ...] = (
     Jacobson(least_s=0.2),
 )
 # Margins are not these detectors' defaults, as they have none: they are fitted.
-FITTED: dict[str, Callable[[float], Detector]] = {"nfd-e": NfdE, "2w-fd": TwoWindow, "fixed": Fixed}
+FITTED: dict[str, Callable[[float], Detector]] = {"nfd-e": NfdE, "2w-fd": TwoWindow, "silence": Fixed}
 
 
 def shipped(interval_s: float) -> tuple[Detector, ...]:
