@@ -1,8 +1,9 @@
 """What timeouts would have cost: fitted on the past, judged on what followed, several times over.
 
 The evidence is cut into equal spans. Each but the first is judged by what all before it advised; detectors
-that learn as they go have seen it too. There are two forms. ``request``: a reply after the timeout in force is
-a mistake, a lost one is not; the timeout is the detection time. ``heartbeat``: replies are heartbeats at the
+that learn as they go have seen it too. There are two forms. ``request``: a reply after the timeout in force
+is a mistake, a lost one is not; the timeout is the detection time. ``heartbeat``: replies are heartbeats at
+the
 median interval of the probes; a suspicion of the peer is a mistake, also when losses cause it; detection is
 from a crash.
 """
