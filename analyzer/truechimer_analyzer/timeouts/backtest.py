@@ -3,14 +3,12 @@
 The evidence is cut into equal spans. Each but the first is judged by what all before it advised; detectors
 that learn as they go have seen it too. There are two forms. ``request``: a reply after the timeout in force
 is a mistake, a lost one is not; the timeout is the detection time. ``heartbeat``: replies are heartbeats at
-the
-median interval of the probes; a suspicion of the peer is a mistake, also when losses cause it; detection is
-from a crash.
+the median interval of the probes; a suspicion of the peer is a mistake, also when losses cause it; detection
+is from a crash. What is predicted of each span is by the mistakes that the same detector made before it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -30,17 +28,20 @@ from truechimer_analyzer.detectors import (
     judge,
     judge_requests,
 )
+from truechimer_analyzer.timeouts.folds import Fold, Span, Trial, spans
 from truechimer_analyzer.timeouts.streams import Stream, streams
-from truechimer_analyzer.timeouts.tail import measure
-from truechimer_analyzer.window import NS, iso
+from truechimer_analyzer.timeouts.tail import Tail, measure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from numpy.typing import NDArray
+
     from truechimer_analyzer.timeouts.operations import Operations
 
+    Floats = NDArray[np.float64]
+
 SPANS = 5
-WINDOW_S = 3600.0
 # What programs come with: impatient, TCP's first retransmission of a SYN, and a common HTTP default.
 DEFAULTS_S = (0.1, 1.0, 5.0)
 # The target itself and less strict ones, so that predictions are put to the test where mistakes are seen.
@@ -52,7 +53,7 @@ REQUESTS: tuple[RequestDetector, ...] = (
     Jacobson(k=8.0),
     Jacobson(least_s=0.2),
 )
-# Margins are not these detectors' defaults, as they have none: they are fitted.
+# Of these the margin has no default: it is fitted.
 FITTED: dict[str, Callable[[float], Detector]] = {"nfd-e": NfdE, "2w-fd": TwoWindow, "silence": Fixed}
 
 
@@ -67,86 +68,6 @@ def shipped(interval_s: float) -> tuple[Detector, ...]:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Fold:
-    """One span judged; ``predicted_upper`` is per operation, None where nothing was predicted."""
-
-    since_s: float
-    until_s: float
-    operations: int
-    mistakes_s: tuple[float, ...]
-    detection_s: float | None
-    predicted_upper: float | None = None
-
-    def document(self, per_month: float) -> dict[str, object]:
-        """The fold in the contract's units."""
-        return {
-            "from": iso(round(self.since_s * NS)),
-            "to": iso(round(self.until_s * NS)),
-            "operations": self.operations,
-            "mistakes": len(self.mistakes_s),
-            "mistakes_per_month": _rate(len(self.mistakes_s), self.operations, per_month),
-            "predicted_upper_per_month": None
-            if self.predicted_upper is None
-            else self.predicted_upper * per_month,
-            "detection_mean_s": self.detection_s,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """One detector over all folds."""
-
-    detector: str
-    form: str
-    fitted: bool
-    folds: list[Fold] = field(default_factory=list)
-
-    @property
-    def mistakes(self) -> int:
-        """Live peers timed out or suspected."""
-        return sum(len(fold.mistakes_s) for fold in self.folds)
-
-    @property
-    def operations(self) -> int:
-        """Operations judged."""
-        return sum(fold.operations for fold in self.folds)
-
-    def document(self, per_month: float) -> dict[str, object]:
-        """As the contract's ``backtest`` has it; means over folds are weighted by their operations."""
-        predicted = self._mean([fold.predicted_upper for fold in self.folds])
-        return {
-            "detector": self.detector,
-            "form": self.form,
-            "fitted": self.fitted,
-            "operations": self.operations,
-            "mistakes": self.mistakes,
-            "mistakes_per_month": _rate(self.mistakes, self.operations, per_month),
-            "predicted_upper_per_month": None if predicted is None else predicted * per_month,
-            "detection_mean_s": self._mean([fold.detection_s for fold in self.folds]),
-            "worst_window": self._worst_window(),
-            "folds": [fold.document(per_month) for fold in self.folds],
-        }
-
-    def _mean(self, values: list[float | None]) -> float | None:
-        told = [
-            (value, fold.operations)
-            for value, fold in zip(values, self.folds, strict=True)
-            if value is not None
-        ]
-        if not told:
-            return None
-        return float(np.average([value for value, _ in told], weights=[count for _, count in told]))
-
-    def _worst_window(self) -> str | None:
-        """The hour with the most mistakes."""
-        mistakes_s = [at_s for fold in self.folds for at_s in fold.mistakes_s]
-        if not mistakes_s:
-            return None
-        hours, counts = np.unique(np.floor(np.array(mistakes_s) / WINDOW_S), return_counts=True)
-        return iso(int(hours[np.argmax(counts)] * WINDOW_S) * NS)
-
-
 def backtest(operations: Operations, target: float, per_month: float) -> list[dict[str, object]]:
     """Walk-forward over every detector: the advised timeouts first, then what learns, then what is shipped.
 
@@ -155,16 +76,23 @@ def backtest(operations: Operations, target: float, per_month: float) -> list[di
     nothing after it. Detectors that learn are replayed on the most probed ``streams.MOST_PATHS`` paths.
     """
     edges_s = _edges(operations)
-    if not edges_s:
+    if len(edges_s) <= 1:
         return []
+    tails = [_tail(operations.between(-np.inf, edge_s)) for edge_s in edges_s[:-1]]
+    independent = [tail.n_eff / tail.operations for tail in tails]
+    every_s = np.concatenate([operations.time_s, operations.lost_s])
     paths = streams(operations)
+    streamed_s = np.concatenate([path.time_s for path in paths]) if paths else np.empty(0)
+    cut = spans(streamed_s, edges_s, independent)
     trials = [
-        *_advised(operations, edges_s, target),
-        *(_requests(detector, paths, edges_s) for detector in REQUESTS),
-        *(_fitted(name, of, paths, edges_s, target) for name, of in FITTED.items()),
-        *_shipped(paths, edges_s),
+        *_advised(
+            operations, spans(every_s, edges_s, independent), dict(zip(edges_s, tails, strict=False)), target
+        ),
+        *(_requests(detector, paths, cut) for detector in REQUESTS),
+        *(_fitted(name, of, paths, cut, target) for name, of in FITTED.items()),
+        *_shipped(paths, cut),
     ]
-    return [trial.document(per_month) for trial in trials if trial.operations]
+    return [trial.document(per_month) for trial in trials if trial.folds]
 
 
 def _edges(operations: Operations) -> list[float]:
@@ -179,106 +107,97 @@ def _edges(operations: Operations) -> list[float]:
     return [edge_s for edge_s in edges_s[1:] if edge_s > first_s]
 
 
-def _advised(operations: Operations, edges_s: list[float], target: float) -> list[Trial]:
-    """The fixed timeouts that would have been advised at the end of each span, for each target."""
-    folds: list[list[tuple[float, Fold]]] = [[] for _ in TARGETS]
-    for since_s, until_s in pairwise(edges_s):
-        past, judged = operations.between(-np.inf, since_s), operations.between(since_s, until_s)
-        if not judged.count:
-            continue
-        tail = measure(past.rtt_s, past.time_s, past.path, past.by_path)
-        for each, factor in zip(folds, TARGETS, strict=True):
-            fitted = tail.smallest(min(1.0, target * factor)) or tail.strictest()
-            late_s = judged.time_s[judged.rtt_s > fitted.timeout_s]
-            fold = Fold(
-                since_s, until_s, judged.count, tuple(late_s.tolist()), fitted.timeout_s, fitted.upper
-            )
-            each.append((fitted.timeout_s, fold))
+def _tail(past: Operations) -> Tail:
+    return measure(past.rtt_s, past.time_s, past.path, past.by_path)
+
+
+def _advised(operations: Operations, cut: list[Span], tails: dict[float, Tail], target: float) -> list[Trial]:
+    """The fixed timeouts that would have been advised at the beginning of each span, for each target."""
     trials: dict[str, Trial] = {}
-    for each in folds:
-        if each:
-            name = f"fixed({_range([timeout_s for timeout_s, _ in each])})"
-            trials.setdefault(name, Trial(name, "request", True, [fold for _, fold in each]))
+    for factor in TARGETS:
+        folds, timeouts_s = [], []
+        for span in cut:
+            tail = tails[span.since_s]
+            timeout_s = (tail.smallest(min(1.0, target * factor)) or tail.strictest()).timeout_s
+            late_s = operations.time_s[operations.rtt_s > timeout_s]
+            folds.append(_fold(span, late_s, span.ahead, timeout_s))
+            timeouts_s.append(timeout_s)
+        name = f"fixed({_range(timeouts_s)})"
+        trials.setdefault(name, Trial(name, "request", True, folds))
     return list(trials.values())
 
 
-def _requests(detector: RequestDetector, paths: list[Stream], edges_s: list[float]) -> Trial:
+def _fold(span: Span, mistakes_s: Floats, operations: int, detection_s: float) -> Fold:
+    """From all mistakes, before the span too: they are what is predicted by."""
+    within = (mistakes_s >= span.since_s) & (mistakes_s < span.until_s)
+    predicted = span.predicted(mistakes_s)
+    return Fold(span.since_s, span.until_s, operations, mistakes_s[within], detection_s, predicted)
+
+
+def _requests(detector: RequestDetector, paths: list[Stream], cut: list[Span]) -> Trial:
     timeouts_s = [detector.timeouts_s(path.requests) for path in paths]
+    late_s = [path.time_s[path.rtt_s > timeout_s] for path, timeout_s in zip(paths, timeouts_s, strict=True)]
     trial = Trial(detector.name, "request", False)
-    for since_s, until_s in pairwise(edges_s):
-        count, mistakes_s, weighted_s = 0, [], 0.0
+    for span in cut:
+        weighted_s = 0.0
         for path, timeout_s in zip(paths, timeouts_s, strict=True):
-            rows = path.rows(since_s, until_s)
-            found = judge_requests(path.requests, timeout_s, rows)
-            count += found.operations
-            mistakes_s += path.time_s[rows][found.late].tolist()
+            found = judge_requests(path.requests, timeout_s, path.rows(span.since_s, span.until_s))
             weighted_s += found.operations * (found.timeout_mean_s or 0.0)
-        if count:
-            trial.folds.append(Fold(since_s, until_s, count, tuple(mistakes_s), weighted_s / count))
+        trial.folds.append(_fold(span, np.concatenate(late_s), span.ahead, weighted_s / span.ahead))
     return trial
 
 
 def _fitted(
-    name: str, of: Callable[[float], Detector], paths: list[Stream], edges_s: list[float], target: float
+    name: str, of: Callable[[float], Detector], paths: list[Stream], cut: list[Span], target: float
 ) -> Trial:
-    """A detector whose margin is the least that would have kept to the target on each fold's past."""
+    """A detector whose margin is the least that would have kept to the target on each span's past."""
     replayed = [of(0.0).deadlines_s(path.heartbeats) for path in paths]
-    margins_s, folds = [], []
-    for since_s, until_s in pairwise(edges_s):
-        overdue_s = [
-            path.heartbeats.arrived_s[1:] - deadline_s[:-1]
-            for path, deadline_s in zip(paths, replayed, strict=True)
-        ]
-        past_s = np.concatenate(
-            [
-                each[path.heartbeats.arrived_s[1:] < path.rows(-np.inf, since_s).stop * path.interval_s]
-                for path, each in zip(paths, overdue_s, strict=True)
-            ]
-        )
+    folds, margins_s = [], []
+    for span in cut:
+        overdue_s = []
+        for path, deadline_s in zip(paths, replayed, strict=True):
+            next_s = path.heartbeats.arrived_s[1:]
+            before = next_s < path.rows(-np.inf, span.since_s).stop * path.interval_s
+            overdue_s.append((next_s - deadline_s[:-1])[before])
+        past_s = np.concatenate(overdue_s)
         if len(past_s):
-            allowed = min(len(past_s) - 1, int(target * len(past_s)))
-            rank = len(past_s) - 1 - allowed
+            rank = max(0, len(past_s) - 1 - int(target * len(past_s)))
             margin_s = max(0.0, float(np.partition(past_s, rank)[rank]))
-            moved = [deadline_s + margin_s for deadline_s in replayed]
             margins_s.append(margin_s)
-            folds += _heartbeats(paths, moved, since_s, until_s)
+            folds += _heartbeats(paths, [deadline_s + margin_s for deadline_s in replayed], span)
     return Trial(f"{name}({_range(margins_s)})", "heartbeat", True, folds)
 
 
-def _shipped(paths: list[Stream], edges_s: list[float]) -> list[Trial]:
+def _shipped(paths: list[Stream], cut: list[Span]) -> list[Trial]:
     trials = [Trial(detector.name, "heartbeat", False) for detector in shipped(1.0)]
     told = [shipped(path.interval_s) for path in paths]
     for index, trial in enumerate(trials):
         replayed = [
             detectors[index].deadlines_s(path.heartbeats) for detectors, path in zip(told, paths, strict=True)
         ]
-        for since_s, until_s in pairwise(edges_s):
-            trial.folds.extend(_heartbeats(paths, replayed, since_s, until_s))
+        for span in cut:
+            trial.folds.extend(_heartbeats(paths, replayed, span))
     return trials
 
 
-def _heartbeats(
-    paths: list[Stream], deadlines_s: list[np.ndarray], since_s: float, until_s: float
-) -> list[Fold]:
-    """One span of all paths, or nothing where none of them was probed."""
+def _heartbeats(paths: list[Stream], deadlines_s: list[Floats], span: Span) -> list[Fold]:
+    """One span of all paths, or nothing where none of them was heard of."""
     count, mistakes_s, weighted_s = 0, [], 0.0
     for path, deadline_s in zip(paths, deadlines_s, strict=True):
-        rows = path.rows(since_s, until_s)
-        found = judge(path.heartbeats, deadline_s, rows.start * path.interval_s, rows.stop * path.interval_s)
+        rows = path.rows(span.since_s, span.until_s)
+        begin_s, end_s = rows.start * path.interval_s, rows.stop * path.interval_s
+        found = judge(path.heartbeats, deadline_s, begin_s, end_s)
         if found.detection_mean_s is None:
             continue
-        here = rows.stop - rows.start
-        count += here
-        weighted_s += here * found.detection_mean_s
-        number = np.minimum((found.begins_s / path.interval_s).astype(np.intp), len(path.time_s) - 1)
-        mistakes_s += path.time_s[number].tolist()
-    return [Fold(since_s, until_s, count, tuple(mistakes_s), weighted_s / count)] if count else []
+        count += rows.stop - rows.start
+        weighted_s += (rows.stop - rows.start) * found.detection_mean_s
+        earlier_s = judge(path.heartbeats, deadline_s, until_s=begin_s).begins_s
+        begins_s = np.concatenate([earlier_s, found.begins_s])
+        number = np.minimum((begins_s / path.interval_s).astype(np.intp), len(path.time_s) - 1)
+        mistakes_s.append(path.time_s[number])
+    return [_fold(span, np.concatenate(mistakes_s), count, weighted_s / count)] if count else []
 
 
 def _range(settings_s: list[float]) -> str:
     told = sorted({f"{setting_s:.4g}" for setting_s in settings_s}, key=float)
     return "…".join([told[0], told[-1]] if len(told) > 1 else told) + "s"
-
-
-def _rate(mistakes: int, operations: int, per_month: float) -> float:
-    return mistakes / operations * per_month
