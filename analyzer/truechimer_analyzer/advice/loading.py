@@ -61,18 +61,20 @@ def parse_product(text: str, name: str, version: str | None = None) -> schema.Pr
     keys = [key for key, _ in tables]
     settings = {key: found for key, table in tables if (found := _setting(key, table, at, keys)) is not None}
     names = frozenset(keys) | frozenset(schema.QUANTITIES)
+    snippet = _snippet(top.table("snippet"), top, keys)
     product = schema.Product(
         product=name,
         title=top.text("title"),
         version=asked,
         versions=versions,
         binds=_known(top, "binds", schema.BINDS),
+        reads=_known(top, "reads", schema.FORMATS) if "reads" in top else (snippet.format,),
         notes=top.text("notes", ""),
         settings=settings,
         constraints=_constraints(top, at, names),
         clamps=_clamps(top, at, names, keys),
         prediction=_prediction(top.table("prediction"), names),
-        snippet=_snippet(top.table("snippet"), top, keys),
+        snippet=snippet,
     )
     top.done()
     return product
@@ -115,6 +117,7 @@ def _setting(key: str, table: Table, at: tuple[int, ...], keys: Collection[str])
     setting = schema.Setting(
         key=key,
         name=table.text("name"),
+        aliases=table.texts("aliases") if "aliases" in table else (),
         unit=table.one_of("unit", schema.UNITS, _absent("unit", table)),
         kind=table.one_of("kind", schema.KINDS),
         notation=table.one_of("notation", schema.NOTATIONS, "number"),

@@ -2,9 +2,9 @@
 
 One TOML file a product, ``products/NAME.toml``. docs/advice.md describes every key with an example::
 
-    product, title, versions, binds, notes
-    [settings.KEY]      name unit kind notation integer default min max off step safety what source
-                        since before
+    product, title, versions, binds, notes, reads
+    [settings.KEY]      name aliases unit kind notation integer default min max off step safety what
+                        source since before
       [.at_least] [.at_most]   rule why source
       [[.changes]]      before, and any of the keys above that older versions had different
     [[constraints]]     rule message source since before expected
@@ -110,6 +110,7 @@ class Setting:
 
     key: str
     name: str
+    aliases: tuple[str, ...]
     unit: str
     kind: str
     notation: str
@@ -186,13 +187,14 @@ class Snippet:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """A product as it is in ``version``."""
+    """A product as it is in ``version``; ``reads`` are the formats that its present settings come in."""
 
     product: str
     title: str
     version: str
     versions: tuple[str, ...]
     binds: tuple[str, ...]
+    reads: tuple[str, ...]
     notes: str
     settings: Mapping[str, Setting]
     constraints: tuple[Constraint, ...]
