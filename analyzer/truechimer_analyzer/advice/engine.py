@@ -50,7 +50,7 @@ class Checked:
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """All that is said about one product."""
+    """All that is said about one product; ``values`` (advised) and ``defaults`` are in seconds or plain."""
 
     product: Product
     verdict: Verdict
@@ -65,6 +65,7 @@ class Advice:
     problems: tuple[str, ...]
     missing: tuple[str, ...]
     values: Mapping[str, float | None]
+    defaults: Mapping[str, float | None]
 
 
 def advise(product: Product, measured: Measured, given: Mapping[str, float], wish: Wish) -> Advice:
@@ -80,7 +81,8 @@ def advise(product: Product, measured: Measured, given: Mapping[str, float], wis
         problems += too_slow
     then = bounding.advised_values(product, given, choices)
     then_s, clamped_then = effective(product, then)
-    checked = _check(product, measured, now_s, then_s)
+    told_s = {**then_s, **{each.setting.key: None for each in choices if each.missing}}
+    checked = _check(product, measured, now_s, told_s)
     current = predicting.forecast(product, measured, now_s)
     advised = predicting.forecast(product, measured, then_s)
     missing = tuple(dict.fromkeys(said for each in choices for said in each.missing))
@@ -101,6 +103,7 @@ def advise(product: Product, measured: Measured, given: Mapping[str, float], wis
         problems=tuple(dict.fromkeys(problems)),
         missing=missing,
         values=then,
+        defaults=resolve(product, {}),
     )
 
 

@@ -13,7 +13,7 @@ HOW_TO_MEASURE: Mapping[str, str] = {
     "rtt_max_s": "round trips: let the agents probe each other (mesh, or [[probe]])",
     "rtt_mean_max_s": "round trips: let the agents probe each other (mesh, or [[probe]])",
     "one_way_s": "one-way delays: let the agents probe each other (mesh) with their clocks bounded (ntp)",
-    "pause_max_s": "pauses: let the agents watch their hosts (pauses) and the members' processes ([[process]])",
+    "pause_max_s": "pauses: let the agents watch their hosts (pauses) and members' processes ([[process]])",
     "fsync_p99_s": "the disk: name the product's folder ([[disk]])",
     "epsilon_s": "how far apart the clocks can be: servers of time (ntp) on every member, and the mesh",
     "reply_s": "a request timeout that meets the target: more probes, or a higher --false-per-month",
