@@ -238,5 +238,7 @@ def _use(use: Document) -> tuple[str, ...]:
         "–" if false is None else f"{false['estimate']:.3g}",
         "–" if false is None else f"{false['upper']:.3g}",
         escaped(use["binding"]),
-        f"{length(supported['timeout_s'])} at {supported['false_per_month']:.3g} a month",
+        "–"
+        if supported is None
+        else f"{length(supported['timeout_s'])} at {supported['false_per_month']:.3g} a month",
     )
