@@ -30,12 +30,14 @@ class Stream:
 
     ``timeout_s(every_s)`` is the shortest supported timeout for the target, None where the evidence does
     not reach it; ``false_per_month(every_s, timeout_s)`` how many false alarms a month there are at most
-    (upper bound), None where nothing can be said; ``refusal(every_s)`` why there is no timeout.
+    (upper bound), None where nothing can be said; ``refusal(every_s)`` why there is no timeout, ``note`` what
+    is to be known about it.
     """
 
     timeout_s: Callable[[float], float | None]
     false_per_month: Callable[[float, float], float | None]
     refusal: Callable[[float], str | None] | None = None
+    note: Callable[[float], str | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,19 @@ QUANTITIES: Mapping[str, str] = {
 }
 """Measured numbers that rules may name; each may be unknown, and then what needs it says so."""
 
+SHOWN: Mapping[str, str] = {
+    "rtt_p99_s": "p99 RTT",
+    "rtt_max_s": "longest RTT",
+    "rtt_mean_max_s": "mean RTT",
+    "one_way_s": "one-way delay",
+    "pause_max_s": "longest pause",
+    "fsync_p99_s": "p99 fsync",
+    "epsilon_s": "clock skew",
+    "reply_s": "request timeout",
+    "connect_s": "connect timeout",
+}
+"""The same quantities as people read them in rules and reasons."""
+
 EVIDENCE: Mapping[str, str] = {
     "silence": "silence(every): the shortest timeout on hearing nothing, of heartbeats sent every so many "
     "seconds, that raises no more false alarms a month than tolerated",
@@ -204,5 +217,5 @@ class Product:
 
     @property
     def names(self) -> Mapping[str, str]:
-        """Settings' names as the product writes them, by their names in expressions."""
-        return {key: setting.name for key, setting in self.settings.items()}
+        """Settings' names as the product writes them, and quantities' for people, by those in expressions."""
+        return {**SHOWN, **{key: setting.name for key, setting in self.settings.items()}}

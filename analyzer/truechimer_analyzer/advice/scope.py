@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from truechimer_analyzer.advice.expressions import Unknown
-from truechimer_analyzer.advice.schema import EVIDENCE
+from truechimer_analyzer.advice.schema import EVIDENCE, SHOWN
 from truechimer_analyzer.advice.values import shown_s
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Scope:
             return Found(None, (self._said(unknown.name),), ())
         quantities = self.measured.quantities()
         used = [name for name in rule.names if quantities.get(name) is not None]
-        figures = [f"{name} {shown_s(quantities[name] or 0.0)}" for name in sorted(used)]
+        figures = [f"{SHOWN[name]} {shown_s(quantities[name] or 0.0)}" for name in sorted(used)]
         return Found(value, (), (*figures, *self._figures.values()))
 
     def state(self, rule: Expression) -> State:
@@ -88,7 +88,9 @@ class Scope:
             if found is None:
                 self._missing.append(self.measured.missing(name, every_s))
                 return None
-            self._figures[name] = f"{name} {shown_s(found)} at one every {shown_s(every_s)}"
+            note = stream.note(every_s) if stream is not None and stream.note is not None else None
+            told = f"{name} {shown_s(found)} at one every {shown_s(every_s)}"
+            self._figures[name] = f"{told}, {note}" if note else told
             return found * (_BUMP if self._bumped == name else 1.0)
 
         return call

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from truechimer_cli.amounts import count, seconds, text
 from truechimer_cli.output import UNSURE, table
+from truechimer_cli.tables.products import product_tables
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
