@@ -236,8 +236,8 @@ def timeouts(
     query |= {name: value for name, value in asked.items() if value is not None}
     document = ask("timeouts", query, store)
     code = _answer(document, tables, "uses", as_json=as_json, bad=check and _constraint_is_violated)
-    # Those that promise few false alarms; when to hedge is no promise.
-    uses = [use for use in document.get("uses") or [] if use.get("strictest_supported") or use.get("refused")]
+    # When to hedge promises no few false alarms.
+    uses = [use for use in document.get("uses") or [] if use.get("use") != "hedge"]
     if code == 0 and all(use.get("refused") for use in uses):
         needed = [use["refused"].get("needed_s") for use in uses]
         _too_little([n for n in needed if n is not None])
