@@ -43,7 +43,9 @@ def _product(product: dict[str, Any]) -> list[RenderableType]:
     ]
     rules = product.get("constraints") or []
     if rules:
-        parts.append(table("Rules", ("rule", "current", "advised", "otherwise"), [_rule(each) for each in rules]))
+        parts.append(
+            table("Rules", ("rule", "current", "advised", "otherwise"), [_rule(each) for each in rules])
+        )
     parts += [Text(_clamp(each), style=UNSURE) for each in product.get("clamps") or []]
     if product.get("binding"):
         parts.append(Text(f"What binds: {product['binding']}"))
@@ -77,7 +79,10 @@ def _value(each: dict[str, Any], key: str) -> str:
 def _rule(each: dict[str, Any]) -> list[RenderableType]:
     return [
         Text(text(each.get("rule"))),
-        *(Text(text(each.get(key)), style=_STATES.get(str(each.get(key)), "")) for key in ("current", "advised")),
+        *(
+            Text(text(each.get(key)), style=_STATES.get(str(each.get(key)), ""))
+            for key in ("current", "advised")
+        ),
         Text(text(each.get("message"))),
     ]
 
@@ -113,4 +118,5 @@ def _clamp(each: dict[str, Any]) -> str:
         for label in ("current", "advised")
         if (change := each.get(label))
     ]
-    return f"Rewritten without a word: {text(each.get('setting'))}: {', '.join(said)}: {text(each.get('message'))}"
+    changes, why = ", ".join(said), text(each.get("message"))
+    return f"Rewritten without a word: {text(each.get('setting'))}: {changes}: {why}"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def tables(document: dict[str, Any]) -> list[RenderableType]:
-    """The evidence in a line, the uses, the frontier."""
+    """The evidence in a line, the uses, then the products that were asked for or else the frontier."""
     evidence = document.get("evidence") or {}
     columns = ("use", ">timeout", ">false a month", ">at most (95 %)", ">noticed after", "bound by", "basis")
     parts: list[RenderableType] = [
@@ -25,6 +25,8 @@ def tables(document: dict[str, Any]) -> list[RenderableType]:
     ]
     refused = [use for use in document.get("uses") or [] if use.get("refused")]
     parts += [Text(_refusal(use), style=UNSURE) for use in refused]
+    if document.get("products"):
+        return [*parts, *product_tables(document)]
     frontier = document.get("frontier") or []
     if frontier:
         heads = (">timeout", ">false a month", ">at most (95 %)", ">noticed after")
