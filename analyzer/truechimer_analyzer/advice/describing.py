@@ -41,6 +41,16 @@ def describe(advice: Advice) -> dict[str, Any]:
             for each in advice.constraints
         ],
         "clamps": _clamps(advice),
+        "figures": [
+            {
+                "figure": each.figure.name,
+                "unit": each.figure.unit or None,
+                "current": each.current,
+                "advised": each.advised,
+                "source": each.figure.source,
+            }
+            for each in advice.figures
+        ],
         "snippet": snippet(product, advice.values) if usable else None,
         "snippet_format": product.snippet.format,
         "snippet_file": product.snippet.file,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from truechimer_analyzer.advice.bounding import Choice
     from truechimer_analyzer.advice.measured import Measured
     from truechimer_analyzer.advice.predicting import Forecast
-    from truechimer_analyzer.advice.schema import Product
+    from truechimer_analyzer.advice.schema import Figure, Product
 
 Verdict = Literal["tune", "keep", "fix_first", "insufficient_data"]
 # How finely a detection that was asked for is approached from the generous side.
@@ -49,6 +49,15 @@ class Checked:
 
 
 @dataclass(frozen=True, slots=True)
+class Amount:
+    """A figure of the product's under the present and under the advised settings; seconds or plain."""
+
+    figure: Figure
+    current: float | None
+    advised: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Advice:
     """All that is said about one product; ``values`` (advised) and ``defaults`` are in seconds or plain."""
 
@@ -57,6 +66,7 @@ class Advice:
     choices: tuple[Choice, ...]
     given: frozenset[str]
     constraints: tuple[Checked, ...]
+    figures: tuple[Amount, ...]
     clamped_now: tuple[Rewritten, ...]
     clamped_then: tuple[Rewritten, ...]
     current: Forecast
@@ -73,7 +83,8 @@ def advise(product: Product, measured: Measured, given: Mapping[str, float], wis
 
     Settings that are not given have the product's defaults.
     """
-    now_s, clamped_now = effective(product, resolve(product, given))
+    now = resolve(product, given)
+    now_s, clamped_now = effective(product, now)
     choices = bounding.choose(product, measured, given)
     problems: list[str] = []
     if wish.detect_within_s is not None:
@@ -81,8 +92,9 @@ def advise(product: Product, measured: Measured, given: Mapping[str, float], wis
         problems += too_slow
     then = bounding.advised_values(product, given, choices)
     then_s, clamped_then = effective(product, then)
-    told_s = {**then_s, **{each.setting.key: None for each in choices if each.missing}}
-    checked = _check(product, measured, now_s, told_s)
+    untold: dict[str, float | None] = {each.setting.key: None for each in choices if each.missing}
+    # Rules are for settings as they are written; what they lead to, for what the product makes of them.
+    checked = _check(product, measured, now, {**then, **untold})
     current = predicting.forecast(product, measured, now_s)
     advised = predicting.forecast(product, measured, then_s)
     missing = tuple(dict.fromkeys(said for each in choices for said in each.missing))
@@ -95,6 +107,7 @@ def advise(product: Product, measured: Measured, given: Mapping[str, float], wis
         choices=tuple(choices),
         given=frozenset(given),
         constraints=checked,
+        figures=_amounts(product, measured, now_s, {**then_s, **untold}),
         clamped_now=tuple(clamped_now),
         clamped_then=tuple(clamped_then),
         current=current,
@@ -145,7 +158,7 @@ def _check(
     now_s: Mapping[str, float | None],
     then_s: Mapping[str, float | None],
 ) -> tuple[Checked, ...]:
-    """Every constraint, and what the product accepts where that is not kept."""
+    """Every constraint, and what the product accepts where that is not kept; values as written, seconds."""
     now, then = Scope(measured, now_s), Scope(measured, then_s)
     checked = [
         Checked(
@@ -166,6 +179,18 @@ def _check(
                 rule = f"{setting.name} {sign} {limit:g}{f' {setting.unit}' if setting.unit else ''}"
                 checked.append(Checked(rule, "the product does not take it", setting.source, *states))
     return tuple(checked)
+
+
+def _amounts(
+    product: Product,
+    measured: Measured,
+    now_s: Mapping[str, float | None],
+    then_s: Mapping[str, float | None],
+) -> tuple[Amount, ...]:
+    now, then = Scope(measured, now_s), Scope(measured, then_s)
+    return tuple(
+        Amount(each, now.find(each.rule).value, then.find(each.rule).value) for each in product.figures
+    )
 
 
 def _kept(value: float | None, sign: str, limit: float) -> State:

@@ -74,6 +74,7 @@ def parse_product(text: str, name: str, version: str | None = None) -> schema.Pr
         constraints=_constraints(top, at, names),
         clamps=_clamps(top, at, names, keys),
         prediction=_prediction(top.table("prediction"), names),
+        figures=_figures(top, at, names),
         snippet=snippet,
     )
     top.done()
@@ -221,6 +222,21 @@ def _part(table: Table | None, names: Collection[str]) -> schema.Part | None:
     part = schema.Part(least, mean, most, table.text("source"))
     table.done()
     return part
+
+
+def _figures(top: Table, at: tuple[int, ...], names: Collection[str]) -> tuple[schema.Figure, ...]:
+    found: list[schema.Figure] = []
+    for table in top.tables("figures"):
+        figure = schema.Figure(
+            table.text("name"),
+            table.one_of("unit", ("s", ""), _absent("unit", table)),
+            table.expression("rule", names, FUNCTIONS),
+            table.text("source"),
+        )
+        if _applies(table, at):
+            found.append(figure)
+        table.done("since", "before")
+    return tuple(found)
 
 
 def _snippet(table: Table | None, top: Table, keys: Collection[str]) -> schema.Snippet:

@@ -11,6 +11,7 @@ One TOML file a product, ``products/NAME.toml``. docs/advice.md describes every 
     [[clamps]]          setting when becomes message source since before
     [prediction]        alarm every timeout source
       [.detect] [.elect] [.reconnect]   min mean max source
+    [[figures]]         name unit rule source since before
     [snippet]           format file template
 
 Figures are in the setting's own unit; rules are expressions (``expressions``) in which every duration is in
@@ -190,6 +191,16 @@ class Prediction:
 
 
 @dataclass(frozen=True, slots=True)
+class Figure:
+    """What the settings amount to, in words of the product's: ``rule`` in seconds, or plain without unit."""
+
+    name: str
+    unit: str
+    rule: Expression
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class Snippet:
     """What to paste, and where; ``template`` holds {setting}s."""
 
@@ -213,6 +224,7 @@ class Product:
     constraints: tuple[Constraint, ...]
     clamps: tuple[Clamp, ...]
     prediction: Prediction | None
+    figures: tuple[Figure, ...]
     snippet: Snippet
 
     @property

@@ -46,6 +46,9 @@ def _product(product: dict[str, Any]) -> list[RenderableType]:
         parts.append(
             table("Rules", ("rule", "current", "advised", "otherwise"), [_rule(each) for each in rules])
         )
+    figures = [_figure(each) for each in product.get("figures") or []]
+    if figures:
+        parts.append(table("What it amounts to", ("", ">current", ">advised"), figures))
     parts += [Text(_clamp(each), style=UNSURE) for each in product.get("clamps") or []]
     if product.get("binding"):
         parts.append(Text(f"What binds: {product['binding']}"))
@@ -74,6 +77,11 @@ def _value(each: dict[str, Any], key: str) -> str:
         return UNKNOWN
     number = f"{value:.10g}"
     return f"{number} {each['unit']}" if each.get("unit") else number
+
+
+def _figure(each: dict[str, Any]) -> list[RenderableType]:
+    shown = seconds if each.get("unit") == "s" else count
+    return [Text(text(each.get("figure"))), shown(each.get("current")), shown(each.get("advised"))]
 
 
 def _rule(each: dict[str, Any]) -> list[RenderableType]:
