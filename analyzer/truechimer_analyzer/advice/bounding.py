@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from truechimer_analyzer.advice.expressions import Expression
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from truechimer_analyzer.advice.schema import Product, Setting
 
 _NOTHING = Found(None)
+_ROUNDS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +101,40 @@ def _choose(
     measured: Measured,
     generosity: float,
 ) -> Choice:
+    """The setting's choice; a rule that names its own setting is looked at again until its value stays."""
+    current = in_unit(setting, current_s)
+    start = in_unit(setting, values[setting.key])
+    seen = dict(values)
+    choice = _once(setting, current, start, seen, measured, generosity)
+    for _ in range(_ROUNDS):
+        if choice.advised is None or not _names_itself(setting):
+            return choice
+        now_s = choice.advised * setting.scale
+        if same(now_s, seen[setting.key]):
+            return choice
+        seen[setting.key] = now_s
+        again = _once(setting, current, start, seen, measured, generosity)
+        if again.advised is not None and again.least is not None and again.advised < choice.advised:
+            # Shorter is enough at the shorter value only if it says so itself: keep what was proven.
+            return choice
+        choice = again
+    return replace(choice, problem=f"no {setting.name} is long enough: what it has to cover grows with it")
+
+
+def _names_itself(setting: Setting) -> bool:
+    bounds = (setting.at_least, setting.at_most)
+    return any(setting.key in bound.rule.names for bound in bounds if bound is not None)
+
+
+def _once(
+    setting: Setting,
+    current: float | None,
+    start: float | None,
+    values: Mapping[str, float | None],
+    measured: Measured,
+    generosity: float,
+) -> Choice:
     scope = Scope(measured, values)
-    current, now = in_unit(setting, current_s), in_unit(setting, values[setting.key])
     low = scope.find(setting.at_least.rule) if setting.at_least else _NOTHING
     high = scope.find(setting.at_most.rule) if setting.at_most else _NOTHING
     missing = (*low.missing, *high.missing)
@@ -111,7 +144,7 @@ def _choose(
         least = max(least, setting.least)
     if missing:
         return Choice(setting, current, None, least, most, _needs(missing), missing)
-    advised = _between(setting, now, (least, most), generosity)
+    advised = _between(setting, start, (least, most), generosity)
     if advised is not None and setting.most is not None:
         advised = min(advised, setting.most)
     return Choice(
