@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from truechimer_analyzer.advice.present import in_unit
+from truechimer_analyzer.advice.schema import PLACEHOLDER
 from truechimer_analyzer.advice.values import write_value
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Mapping
 
     from truechimer_analyzer.advice.bounding import Choice
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from truechimer_analyzer.advice.present import Rewritten
     from truechimer_analyzer.advice.schema import Product
 
-_PLACEHOLDER = re.compile(r"\{(\w+)\}")
 NO_ADVICE = {"fix_first", "insufficient_data"}
 
 
@@ -72,10 +72,14 @@ def snippet(product: Product, values: Mapping[str, float | None]) -> str:
         for key, setting in product.settings.items()
         if (value := in_unit(setting, values.get(key))) is not None
     }
+
+    def write(found: re.Match[str]) -> str:
+        return product.settings[found[1]].name if found[2] else written[found[1]]
+
     lines = [
-        _PLACEHOLDER.sub(lambda match: written[match.group(1)], line)
+        PLACEHOLDER.sub(write, line)
         for line in product.snippet.template.splitlines()
-        if all(name in written for name in _PLACEHOLDER.findall(line))
+        if all(key in written for key, _ in PLACEHOLDER.findall(line))
     ]
     return "\n".join(lines) + "\n"
 

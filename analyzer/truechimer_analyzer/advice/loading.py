@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 FUNCTIONS = frozenset(PURE) | frozenset(schema.EVIDENCE)
 _VERSION = re.compile(r"\d+(\.\d+)*")
-_PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _FIRST = (0,)
 
 
@@ -246,6 +245,6 @@ def _snippet(table: Table | None, top: Table, keys: Collection[str]) -> schema.S
         table.one_of("format", schema.FORMATS), table.text("file"), table.text("template")
     )
     table.done()
-    if strange := set(_PLACEHOLDER.findall(snippet.template)) - set(keys):
+    if strange := {key for key, _ in schema.PLACEHOLDER.findall(snippet.template)} - set(keys):
         raise table.wrong(f"template names {', '.join(sorted(strange))}, which is no setting")
     return replace(snippet, template=snippet.template.strip("\n") + "\n")

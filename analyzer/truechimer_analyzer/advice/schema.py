@@ -20,6 +20,7 @@ seconds whatever the setting's unit. Every figure and rule has a ``source``: a f
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -76,6 +77,8 @@ KINDS: Mapping[str, str] = {
     "sysctl": "the kernel",
     "fixed": "compiled in: shown and used, never advised",
 }
+PLACEHOLDER = re.compile(r"\{(\w+)(\.name)?\}")
+"""In templates of snippets: {setting} is its value, {setting.name} its name, which versions may change."""
 UNITS = (*UNIT_S, "")
 NOTATIONS: Mapping[str, str] = {
     "number": "a bare number of the unit",

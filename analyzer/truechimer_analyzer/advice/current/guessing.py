@@ -44,16 +44,14 @@ def read_present(text: str, products: Sequence[Product] = ()) -> Present:
     problems: list[str] = []
     for product in candidates:
         formats = product.reads if asked else [each for each in product.reads if each not in _LOOSE]
-        matched, lines = 0, list[Line]()
+        # A unit file has both: variables, and flags of the command.
+        lines: list[Line] = []
         for file_format in formats:
             try:
-                read = read_lines(text, file_format)
+                lines += read_lines(text, file_format)
             except UserError as error:
                 problems.append(f"as {file_format}: {error}")
-                continue
-            if (count := count_matches(product, read)) > matched:
-                matched, lines = count, read
-        if matched:
+        if matched := count_matches(product, lines):
             best.append((matched, product, lines))
     if not best:
         raise UserError(_none(asked, problems), hint=_hint(asked))

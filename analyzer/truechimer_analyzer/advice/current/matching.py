@@ -8,8 +8,6 @@ from truechimer.errors import UserError
 from truechimer_analyzer.advice.values import WrongValueError, read_value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from truechimer_analyzer.advice.current.formats import Line
     from truechimer_analyzer.advice.schema import Product, Setting
 
@@ -50,28 +48,31 @@ def _named(setting: Setting, lines: list[Line]) -> list[tuple[str, str, int]]:
     exact: list[tuple[str, str, int]] = []
     nested: list[tuple[str, str, int]] = []
     for line in lines:
-        for name in (setting.name, *setting.aliases):
-            for place, value, is_exact in _values(name, line):
-                whole = f"{line.section} {place}"
-                (exact if is_exact else nested).append((whole, value, line.number))
+        if line.keyed:
+            key, value = line.words
+            for name in (setting.name, *setting.aliases):
+                if _same(key, name):
+                    exact.append((f"{line.section} {key}", value, line.number))
+                elif key.endswith(f".{name}"):
+                    nested.append((f"{line.section} {key}", value, line.number))
+        else:
+            found = _worded(setting, line)
+            if found is not None:
+                exact.append((f"{line.section} {found[0]}", found[1], line.number))
     return exact or nested
 
 
-def _values(name: str, line: Line) -> Iterator[tuple[str, str, bool]]:
-    if line.keyed:
-        key, value = line.words
-        if _same(key, name):
-            yield key, value, True
-        elif key.endswith(f".{name}"):
-            yield key, value, False
-        return
-    pattern = name.split()
-    for at in range(len(line.words) - len(pattern)):
-        window = line.words[at : at + len(pattern)]
-        if all(want in {"*", word} for want, word in zip(pattern, window, strict=True)):
-            # In the midst of a line (``server … inter 2s``) the line itself is the place.
-            place = " ".join(window) if at == 0 else f"line {line.number}"
-            yield place, line.words[at + len(pattern)], True
+def _worded(setting: Setting, line: Line) -> tuple[str, str] | None:
+    """(place, value) in a line of words, by the longest of the setting's names; * stands for any word."""
+    for name in sorted((setting.name, *setting.aliases), key=lambda each: -len(each.split())):
+        pattern = name.split()
+        for at in range(len(line.words) - len(pattern)):
+            window = line.words[at : at + len(pattern)]
+            if all(want in {"*", word} for want, word in zip(pattern, window, strict=True)):
+                # In the midst of a line (``server … inter 2s``) the line itself is the place.
+                place = " ".join(window) if at == 0 else f"line {line.number}"
+                return place, line.words[at + len(pattern)]
+    return None
 
 
 def _same(key: str, name: str) -> bool:
