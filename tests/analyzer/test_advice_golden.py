@@ -12,7 +12,9 @@ from truechimer_analyzer.advice.predicting import forecast
 from truechimer_analyzer.advice.present import effective, resolve
 
 
-def figures(product: str, given: dict[str, float], measured: Measured | None = None) -> dict[str, float | None]:
+def figures(
+    product: str, given: dict[str, float], measured: Measured | None = None
+) -> dict[str, float | None]:
     advice: Advice = advise(load(product), measured or Measured(), given, Wish(1.0))
     return {each.figure.name: each.current for each in advice.figures}
 
