@@ -1,4 +1,4 @@
-"""Present settings from products' own files: found, read in their units, refused with the line where wrong."""
+"""Present settings from products' own files: found, in their units, refused with the line where wrong."""
 
 import pytest
 from hypothesis import given, settings
