@@ -1,0 +1,74 @@
+"""What truechimer measured beside an etcd, and which settings follow of it by etcd's own guide to tuning.
+
+https://etcd.io/docs/v3.4/tuning/: a heartbeat of about the greatest mean round trip, 0.5 to 1.5 of it; an
+election timeout of at least 10 round trips, at most 50 s. The guide does not speak of pauses: the longest one
+that was measured has to fit in as well, by how the code counts ticks (settings.py).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from lab.etcd.settings import Settings
+
+from truechimer_analyzer.answers import answer
+
+if TYPE_CHECKING:
+    from truechimer_analyzer.stores import Store
+
+WINDOW = "2h"
+ROUND_TRIPS = 10
+RESERVE = 1.2
+"""What a pause may be longer than the longest that was seen."""
+STEP_MS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What an advice rests on; times in s. `pauses`: how many were seen of the processes."""
+
+    typical_rtt_s: float
+    least_rtt_s: float
+    most_rtt_s: float
+    longest_pause_s: float
+    pauses: int
+    probes: int
+
+    def __str__(self) -> str:
+        return (
+            f"round trip {self.typical_rtt_s * 1e3:.0f} ms on the slowest path ({self.least_rtt_s * 1e3:.0f} to "
+            f"{self.most_rtt_s * 1e3:.0f} ms over all, {self.probes} probes), longest pause "
+            f"{self.longest_pause_s:.2f} s of {self.pauses}"
+        )
+
+
+def measured(store: Store) -> Measured:
+    """By the answers `rtt` and `pauses`; NotEnough where nothing was measured."""
+    rtt: Any = answer("rtt", {"since": WINDOW, "via": "stamp"}, store)
+    pauses: Any = answer("pauses", {"since": WINDOW, "source": "etcd"}, store)
+    paths = rtt["paths"]
+    stopped = [found for one in pauses["sources"] if (found := one["by_cause"].get("stopped"))]
+    return Measured(
+        typical_rtt_s=max(path["p50_s"] for path in paths),
+        least_rtt_s=min(path["min_s"] for path in paths),
+        most_rtt_s=max(path["max_s"] for path in paths),
+        longest_pause_s=max((one["max_s"] for one in stopped), default=0.0),
+        pauses=sum(one["count"] for one in stopped),
+        probes=sum(path["count"] for path in paths),
+    )
+
+
+def advised(store: Store) -> Settings:
+    """The settings that the guide and the longest pause ask for."""
+    found = measured(store)
+    heartbeat_ms = _up(found.typical_rtt_s)
+    silence_s = RESERVE * found.longest_pause_s + heartbeat_ms / 1e3 + (found.most_rtt_s - found.least_rtt_s)
+    ticks = math.ceil(silence_s / (heartbeat_ms / 1e3)) + 1
+    election_ms = max(_up(ROUND_TRIPS * found.typical_rtt_s), ticks * heartbeat_ms)
+    return Settings(heartbeat_ms, election_ms)
+
+
+def _up(seconds: float) -> int:
+    return math.ceil(seconds * 1e3 / STEP_MS) * STEP_MS
