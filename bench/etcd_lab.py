@@ -3,8 +3,8 @@
 Usage (as root in the lab): python bench/etcd_lab.py [--minutes 10] [--kills 20] [--seed 1]
 
 Debian's etcd-server, three members in namespaces of their own, 300 ms of round trip (log-normal, by the
-userspace link), one member after the other stopped for 0.3 to 3 s, half of the time the leader: first with the
-default settings while agents beside it measure, then with what is advised of that, under the same pauses.
+userspace link), one member after the other stopped for 0.3 to 3 s, half of the time the leader: first with
+the default settings while agents beside it measure, then with what is advised of that, under the same pauses.
 Then the leader is killed, over and over. Exit code 1 when the default settings do not flap, the advised ones
 do, or a leader is replaced later than predicted (99.9 %).
 """
@@ -49,8 +49,8 @@ def main() -> int:
     lost = sum(one.terms > 1 for one in found.killed.replaced)
     say(
         f"{len(wrote_s)} leaders replaced within {wrote_s[0]:.2f} to {wrote_s[-1]:.2f} s, mean "
-        f"{statistics.fmean(wrote_s):.2f} s; {late} later than predicted; {lost} lost a round; members that came "
-        f"back caused {found.killed.disturbed} elections"
+        f"{statistics.fmean(wrote_s):.2f} s; {late} later than predicted; {lost} lost a round; "
+        f"members that came back caused {found.killed.disturbed} elections"
     )
     good = found.default.changes >= 2 and not found.advised.changes and not late
     say("as it must be" if good else "NOT as it must be")

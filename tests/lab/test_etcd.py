@@ -4,7 +4,6 @@ bench/etcd_lab.py is the same for ten minutes each, with many kills.
 """
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from lab.etcd.experiment import Outcome, Plan, run

@@ -38,9 +38,8 @@ class Measured:
 
     def __str__(self) -> str:
         return (
-            f"round trip {self.typical_rtt_s * 1e3:.0f} ms on the slowest path ({self.least_rtt_s * 1e3:.0f} to "
-            f"{self.most_rtt_s * 1e3:.0f} ms over all, {self.probes} probes), longest pause "
-            f"{self.longest_pause_s:.2f} s of {self.pauses}"
+            f"round trip {self.typical_rtt_s * 1e3:.0f} ms on the slowest path ({self.probes} probes of all "
+            f"paths: {self.least_rtt_s * 1e3:.0f} to {self.most_rtt_s * 1e3:.0f} ms), longest pause {self.longest_pause_s:.2f} s of {self.pauses}"
         )
 
 

@@ -55,7 +55,10 @@ class Replaced:
     terms: int
 
     def __str__(self) -> str:
-        return f"another leads after {self.led_s:.2f} s, has written after {self.wrote_s:.2f} s, {self.terms} terms"
+        return (
+            f"another leads after {self.led_s:.2f} s, has written after {self.wrote_s:.2f} s, "
+            f"in {self.terms} terms"
+        )
 
 
 @dataclass
@@ -101,9 +104,7 @@ def run(network: Network, directory: Path, plan: Plan) -> Outcome:
     far = far_apart(network)
     pauses = plan.pausing.schedule(plan.seconds, plan.seed)
     stood_s = [pause.length_s for pause in pauses]
-    plan.say(
-        f"{plan.seconds:g} s of {len(pauses)} pauses of one member, {min(stood_s):.2f} to {max(stood_s):.2f} s"
-    )
+    plan.say(f"{plan.seconds:g} s with {len(pauses)} pauses of {min(stood_s):.2f} to {max(stood_s):.2f} s")
     with Watching(network, far, directory / "watching") as watching:
         watching.wait_heard()
         with Cluster(far, directory / "default", Settings(), watching.pid_files) as cluster:

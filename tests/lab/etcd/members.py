@@ -1,4 +1,4 @@
-"""Debian's etcd: three members on hosts that are joined pair by pair by links, at most one of them the leader."""
+"""Debian's etcd: three members on hosts that are joined pair by pair by links."""
 
 from __future__ import annotations
 

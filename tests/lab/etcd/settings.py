@@ -1,9 +1,9 @@
 """etcd's two settings as its code counts them, and how long it takes to replace a leader that died. Pure.
 
-After etcd 3.4 (etcdserver/raft.go, raft/raft.go): a tick is the heartbeat interval, the election timeout is a
-whole number of them, and the timer of each follower ends after n to 2n − 1 ticks, drawn anew each time. 3.4 votes
-without asking before (`pre-vote` is off), and who heard of a leader within n ticks ignores a call for votes
-(CheckQuorum).
+After etcd 3.4 (etcdserver/raft.go, raft/raft.go): a tick is the heartbeat interval, the election timeout is
+a whole number n of them, and a follower's timer ends after n to 2n − 1 ticks, drawn anew each time. 3.4 calls
+for votes without asking around before (`pre-vote` is off), and who heard a leader within n ticks ignores the
+call (CheckQuorum).
 """
 
 from __future__ import annotations
@@ -66,8 +66,9 @@ class Budget:
 
     def __str__(self) -> str:
         return (
-            f"{self.least_s:.2f} s at least, {self.mean_s:.2f} s in the mean, 99 % within {self.p99_s:.2f} s, 99.9 % "
-            f"within {self.p999_s:.2f} s; {self.most_s:.2f} s at most unless a round is lost ({self.lost_ratio:.1%})"
+            f"{self.least_s:.2f} s at least, {self.mean_s:.2f} s in the mean, 99 % within "
+            f"{self.p99_s:.2f} s, 99.9 % within {self.p999_s:.2f} s; {self.most_s:.2f} s at most unless "
+            f"a round is lost ({self.lost_ratio:.1%})"
         )
 
 
@@ -88,7 +89,7 @@ def budget(settings: Settings, rtt_s: float, trials: int = TRIALS) -> Budget:
 
 
 class _Survivor:
-    """A follower's timer: its ticks are `phase_s` late on the whole intervals since it last heard the leader."""
+    """A follower's timer; it heard the leader last at `heard_s`, somewhere between two ticks of its own."""
 
     def __init__(self, heard_s: float, settings: Settings, rng: random.Random) -> None:
         self._settings, self._rng = settings, rng

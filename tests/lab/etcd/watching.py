@@ -32,7 +32,7 @@ def _is_stop(one: Sample) -> bool:
 
 
 class Watching:
-    """One agent a host, with STAMP to each other and `[[process]]` on the etcd of the host, by its pid file."""
+    """One agent a host, with STAMP to each other and `[[process]]` on the host's etcd, by its pid file."""
 
     def __init__(self, network: Network, far: Far, directory: Path, *, interval_s: float = 0.1) -> None:
         self._directory = directory
