@@ -37,9 +37,12 @@ class Measured:
     probes: int
 
     def __str__(self) -> str:
+        slowest_ms, least_ms, most_ms = (
+            1e3 * one_s for one_s in (self.typical_rtt_s, self.least_rtt_s, self.most_rtt_s)
+        )
         return (
-            f"round trip {self.typical_rtt_s * 1e3:.0f} ms on the slowest path ({self.probes} probes of all "
-            f"paths: {self.least_rtt_s * 1e3:.0f} to {self.most_rtt_s * 1e3:.0f} ms), longest pause {self.longest_pause_s:.2f} s of {self.pauses}"
+            f"round trip {slowest_ms:.0f} ms on the slowest path, {least_ms:.0f} to {most_ms:.0f} ms "
+            f"over all ({self.probes} probes), longest pause {self.longest_pause_s:.2f} s of {self.pauses}"
         )
 
 
