@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from lab.etcd.settings import Settings
 
 from truechimer_analyzer.answers import answer
+from truechimer_analyzer.timeouts.advise import TimeoutsRefused
 
 if TYPE_CHECKING:
     from truechimer_analyzer.stores import Store
@@ -70,6 +71,24 @@ def advised(store: Store) -> Settings:
     ticks = math.ceil(silence_s / (heartbeat_ms / 1e3)) + 1
     election_ms = max(_up(ROUND_TRIPS * found.typical_rtt_s), ticks * heartbeat_ms)
     return Settings(heartbeat_ms, election_ms)
+
+
+def timeouts(store: Store) -> list[str]:
+    """What `timeouts` says of each use, for one false alarm a month; a line each, to be shown."""
+    try:
+        document: Any = answer("timeouts", {"since": WINDOW}, store)
+    except TimeoutsRefused as refused:
+        document = refused.document
+    return [
+        f"  {one['use']}: {_length(one['timeout_s'])}, by {one['binding']}; supported: "
+        f"{_length(supported['timeout_s'])} at {supported['false_per_month']:.3g} false alarms a month"
+        for one in document["uses"]
+        if (supported := one.get("strictest_supported"))
+    ]
+
+
+def _length(timeout_s: float | None) -> str:
+    return "refused" if timeout_s is None else f"{timeout_s:.2f} s"
 
 
 def _up(seconds: float) -> int:

@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from lab.etcd.advice import Measured, advised, measured
+from lab.etcd.advice import Measured, advised, measured, timeouts
 from lab.etcd.members import Cluster, Far, Member
 from lab.etcd.pausing import Pause, Pausing, suffer
 from lab.etcd.settings import Budget, Settings, budget
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from lab.harness.network import Network
 
-WAY = LogNormal(median_s=0.02, sigma=0.6, least_s=0.128)
+WAY = LogNormal(median_s=0.02, sigma=0.6, least_s=0.122)
 """150 ms in the mean, each way: a round trip of 300 ms."""
 REPLACED_WITHIN_S = 120.0
 
@@ -106,13 +106,14 @@ def run(network: Network, directory: Path, plan: Plan) -> Outcome:
     stood_s = [pause.length_s for pause in pauses]
     plan.say(f"{plan.seconds:g} s with {len(pauses)} pauses of {min(stood_s):.2f} to {max(stood_s):.2f} s")
     with Watching(network, far, directory / "watching") as watching:
-        watching.wait_heard()
         with Cluster(far, directory / "default", Settings(), watching.pid_files) as cluster:
+            watching.wait_heard()
             default = suffered(cluster, pauses, plan.seconds)
         plan.say(f"default: {default}")
         with closing(watching.wait_told(len(pauses))) as store:
             found, settings = measured(store), advised(store)
-        plan.say(f"measured: {found}")
+            for line in (f"measured: {found}", *timeouts(store)):
+                plan.say(line)
     predicted = budget(settings, found.typical_rtt_s)
     with Cluster(far, directory / "advised", settings, watching.pid_files) as cluster:
         after = suffered(cluster, pauses, plan.seconds)

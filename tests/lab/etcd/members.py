@@ -82,6 +82,10 @@ class Member:
         self.process.close()
         self.process = self._started()
 
+    def close(self) -> None:
+        """Leave nothing of it running."""
+        self.process.close()
+
     def ask(self, path: str, body: bytes = b"{}", timeout_s: float = ASK_S) -> Any:
         """The answer of its JSON gateway; OSError when there is none, or an error."""
         answer = self.host.request("POST", CLIENT + path, body=body, timeout_s=timeout_s)
@@ -131,7 +135,7 @@ class Cluster:
                     *("--logger", "zap", "--log-outputs", "stderr"),
                 )
                 member = Member(host, directory, flags, pid_files[host.name])
-                stack.callback(lambda member=member: member.process.close())
+                stack.callback(member.close)
                 self.members.append(member)
             self.wait_agreed()
             self._stack = stack.pop_all()
