@@ -32,6 +32,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=10.0, help="of each of both phases")
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--folder", type=Path, help="keep everything there: etcd's logs, truechimer's store")
     options = parser.parse_args()
     began_s = time.perf_counter()
 
@@ -43,7 +44,7 @@ def main() -> int:
     say(f"{version.splitlines()[0]}, {os.cpu_count()} cores")
     plan = Plan(60 * options.minutes, options.kills, Pausing(), options.seed, say)
     with tempfile.TemporaryDirectory(prefix="tc-etcd-") as folder, Network() as network:
-        found = run(network, Path(folder), plan)
+        found = run(network, options.folder or Path(folder), plan)
     wrote_s = sorted(one.wrote_s for one in found.killed.replaced)
     late = sum(one_s > found.budget.p999_s for one_s in wrote_s)
     lost = sum(one.terms > 1 for one in found.killed.replaced)

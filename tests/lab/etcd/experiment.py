@@ -110,16 +110,16 @@ def run(network: Network, directory: Path, plan: Plan) -> Outcome:
             watching.wait_heard()
             default = suffered(cluster, pauses, plan.seconds)
         plan.say(f"default: {default}")
-        with closing(watching.wait_told(len(pauses))) as store:
+        with closing(watching.store(len(pauses))) as store:
             found, settings = measured(store), advised(store)
             for line in (f"measured: {found}", *timeouts(store)):
                 plan.say(line)
-    predicted = budget(settings, found.typical_rtt_s)
-    with Cluster(far, directory / "advised", settings, watching.pid_files) as cluster:
-        after = suffered(cluster, pauses, plan.seconds)
-        plan.say(f"advised: {after}")
-        plan.say(f"predicted of a killed leader: {predicted}")
-        dead = killed(cluster, plan.kills, plan.seed, plan.say)
+        predicted = budget(settings, found.typical_rtt_s)
+        with Cluster(far, directory / "advised", settings, watching.pid_files) as cluster:
+            after = suffered(cluster, pauses, plan.seconds)
+            plan.say(f"advised: {after}")
+            plan.say(f"predicted of a killed leader: {predicted}")
+            dead = killed(cluster, plan.kills, plan.seed, plan.say)
     return Outcome(default, found, after, predicted, dead)
 
 
@@ -157,17 +157,16 @@ def _replaced(cluster: Cluster, rng: random.Random) -> Replaced:
     began_s = monotonic_s()
     dead.process.kill()
 
-    def led() -> Member | None:
+    def led() -> tuple[Member, int] | None:
         for member in survivors:
             seen = member.seen()
             if seen is not None and seen.leads and seen.term > term:
-                return member
+                return member, seen.term
         return None
 
-    leader = wait_until(led, "another leader", timeout_s=REPLACED_WITHIN_S)
+    leader, newest = wait_until(led, "another leader", timeout_s=REPLACED_WITHIN_S)
     led_s = monotonic_s() - began_s
     leader.put()
     wrote_s = monotonic_s() - began_s
-    seen = leader.seen()
     dead.restart()
-    return Replaced(led_s, wrote_s, seen.term - term if seen else 1)
+    return Replaced(led_s, wrote_s, newest - term)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Self
 
-from lab.harness.clocks import wait_until
+from lab.harness.clocks import wait_until, wall_ns
 from lab.harness.fleet import agent_toml
 from lab.harness.programs import Agent
 from lab.harness.sink import Sink
@@ -73,16 +73,17 @@ class Watching:
 
         wait_until(heard, "a reply on every path", timeout_s=SETTLED_S, every_s=0.5)
 
-    def wait_told(self, pauses: int) -> Store:
-        """Wait until so many stops of an etcd have been told; an embedded store with all that was."""
+    def store(self, stops: int) -> Store:
+        """An embedded store with all that was told, once it is `stops` of an etcd, or all until now."""
+        now_ns = wall_ns()
 
         def told() -> bool:
-            return len(self.sink.samples("truechimer_pause", _is_stop)) >= pauses
+            if len(self.sink.samples("truechimer_pause", _is_stop)) >= stops:
+                return True
+            later = self.sink.samples("truechimer_pause_window", lambda one: one.time_ns > now_ns)
+            return {one.tags["node"] for one in later if one.tags["source"] == "etcd"} == {*self.pid_files}
 
-        wait_until(told, f"{pauses} stops of an etcd", timeout_s=SETTLED_S, every_s=0.5)
-        return self._store()
-
-    def _store(self) -> Store:
+        wait_until(told, "what the agents have to tell", timeout_s=SETTLED_S, every_s=0.5)
         store = open_store(f"embedded:{self._directory / 'store'}")
         store.write(Batch(b"all", self.sink.all_samples()))
         return store
