@@ -233,7 +233,9 @@ def _timeouts(reader: Reader, question: Question, limits: LimitsConfig) -> dict[
             hint="ask without product and current: the uses' timeouts apply to any product",
         )
     probes = reader.rows("truechimer_rtt", operations.FIELDS)
-    nodes = binding.ends(probes, sorted({known.node for known in reader.known}))
+    nodes = None
+    if len(probes):
+        nodes = binding.ends(probes, sorted({known.node for known in reader.known}))
     return timeouts.advise(
         probes,
         reader.rows("truechimer_pause", binding.PAUSE_FIELDS, nodes=nodes),
