@@ -9,7 +9,6 @@ is from a crash. What is predicted of each span is by the mistakes that the same
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np

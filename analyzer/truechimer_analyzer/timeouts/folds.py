@@ -32,7 +32,7 @@ class Span:
     independent: float
 
     def predicted(self, mistakes_s: NDArray[np.float64]) -> float:
-        """The most mistakes per operation, at 95 %, by when those before the span were (any other are ignored)."""
+        """The most mistakes per operation, at 95 %, by when those before the span were; others are ignored."""
         past = len(self.before_s)
         late = np.searchsorted(self.before_s, np.sort(mistakes_s[mistakes_s < self.since_s]))
         return foreseen(late, past, past * self.independent, self.ahead) / self.ahead
