@@ -24,7 +24,7 @@ from truechimer_analyzer.stability import nodes as stability
 from truechimer_analyzer.stability import series
 from truechimer_analyzer.stability.confidence import CONFIDENCE
 from truechimer_analyzer.stability.stretches import SPACING_S
-from truechimer_analyzer.timeouts import binding, operations
+from truechimer_analyzer.timeouts import binding, holder, operations
 from truechimer_analyzer.window import AHEAD_NS, NS, OPTIONS, Question, iso, parse_question
 
 if TYPE_CHECKING:
@@ -233,9 +233,14 @@ def _timeouts(reader: Reader, question: Question, limits: LimitsConfig) -> dict[
             hint="ask without product and current: the uses' timeouts apply to any product",
         )
     probes = reader.rows("truechimer_rtt", operations.FIELDS)
-    nodes = binding.ends(probes, sorted({known.node for known in reader.known}))
+    nodes = None
+    if len(probes):
+        nodes = binding.ends(probes, sorted({known.node for known in reader.known}))
     return timeouts.advise(
-        probes, reader.rows("truechimer_pause", binding.PAUSE_FIELDS, nodes=nodes), question
+        probes,
+        reader.rows("truechimer_pause", binding.PAUSE_FIELDS, nodes=nodes),
+        reader.rows("truechimer_pause_window", holder.WINDOW_FIELDS, nodes=nodes),
+        question,
     )
 
 

@@ -34,8 +34,8 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
     "rtt": (*_COMMON, "histogram", "by", "via", "peer"),
     "pauses": (*_COMMON, "source", "stay", "heartbeat"),
     "stability": _COMMON,
-    "timeouts": (*_COMMON, "false_per_month", "detect_within", "rate", "product", "current"),
-    "report": (*_COMMON, "false_per_month", "detect_within", "rate", "kind"),
+    "timeouts": (*_COMMON, "false_per_month", "detect_within", "rate", "heartbeat", "product", "current"),
+    "report": (*_COMMON, "false_per_month", "detect_within", "rate", "heartbeat", "kind"),
 }
 DIVISIONS = ("hour",)
 LIARS_TOLERATED = 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from truechimer_agent.processes.pace import LIMIT, Pace
+from truechimer_agent.processes.pace import LIMIT, SHORT_LIMIT, Pace, limit_of
 
 
 def run(cost_ns, interval_ns, seconds):
@@ -36,3 +36,13 @@ def test_one_costly_look_does_not_slow_the_watch_down():
     """The first one opens every file."""
     pace = Pace(0, 0)
     assert pace.measure(100_000_000, 20_000_000) == 1
+
+
+def test_who_asks_for_short_intervals_is_given_more_of_a_core():
+    """A look every 10 ms that costs 0.2 ms is not stretched then; the ordinary ones keep the small share."""
+    assert limit_of([]) == limit_of([100.0, 1000.0]) == LIMIT
+    assert limit_of([1000.0, 10.0]) == SHORT_LIMIT
+    pace = Pace(0, 0, limit_of([10.0]))
+    for number in range(1, 3000):
+        pace.measure(number * 10_000_000, number * 200_000)
+    assert pace.stretch == 1

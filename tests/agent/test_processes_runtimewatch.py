@@ -95,18 +95,39 @@ def test_the_newest_stop_that_goes_on_is_known(readers):
     assert watch.under_way_ns is None
 
 
-def test_what_is_lacking_is_tried_again_after_a_minute_and_does_not_stop_the_others(readers):
-    """Another process of the section is polled meanwhile."""
-    readers[ONE] = [Lacking("no such file"), Reader()]
+def test_what_is_lacking_is_tried_again_at_last_each_minute_and_does_not_stop_the_others(readers):
+    """After 1, 2, 4… s; another process of the section is polled meanwhile."""
+    readers[ONE] = [*(Lacking("no such file") for _ in range(8)), Reader()]
     readers[TWO] = [Reader()]
     watch = watching()
-    watch.look([ONE, TWO], READING, 0, 1)
-    assert str(watch.trouble) == "no such file"
-    watch.look([ONE, TWO], READING, LACKING_RETRY_NS - 1, 1)
-    assert str(watch.trouble) == "no such file"
-    watch.look([ONE, TWO], READING, LACKING_RETRY_NS, 1)
+    tried_s = []
+    for second in range(300):
+        left = len(readers[ONE])
+        watch.look([ONE, TWO], READING, second * 1000 * MS, 1)
+        if len(readers[ONE]) < left:
+            tried_s.append(second)
+    assert tried_s == [0, 1, 3, 7, 15, 31, 63, 123, 183]
+    assert LACKING_RETRY_NS == 60_000 * MS
+    assert watch.trouble is None
+
+
+def test_a_launcher_that_becomes_a_runtime_within_a_second_is_no_trouble(readers):
+    """It was looked at between its exec and its first look into the runtime's library."""
+    readers[ONE] = [Lacking("it has not loaded it"), Reader()]
+    watch = watching()
+    watch.look([ONE], READING, 0, 1)
+    assert watch.trouble is None
+    watch.look([ONE], READING, FAILED_RETRY_NS, 1)
     assert watch.trouble is None
     assert readers[ONE] == []
+
+
+def test_what_is_lacking_twice_is_told(readers):
+    readers[ONE] = [Lacking("no such file"), Lacking("no such file"), Reader()]
+    watch = watching()
+    watch.look([ONE], READING, 0, 1)
+    watch.look([ONE], READING, FAILED_RETRY_NS, 1)
+    assert str(watch.trouble) == "no such file"
 
 
 def test_a_failed_poll_is_not_observed_and_its_reader_stays(readers):
@@ -167,5 +188,6 @@ def test_a_runtime_that_is_not_built_is_lacking(monkeypatch):
     monkeypatch.setitem(runtimewatch.MODULES, "jvm", "truechimer_agent.no_such_runtime")
     watch = watching()
     watch.look([ONE], READING, 0, 1)
+    watch.look([ONE], READING, FAILED_RETRY_NS, 1)
     assert isinstance(watch.trouble, Lacking)
     assert "not built" in str(watch.trouble)

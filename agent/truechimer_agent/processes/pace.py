@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 LIMIT = 0.006
 """Of a core; the promise is 0.007."""
+SHORT_LIMIT = 0.03
+"""Of a core, where some interval was asked for that is shorter than the ordinary one."""
+ORDINARY_MS = 100.0
 RISING_NS = 5_000_000_000
 FALLING_NS = 8_000_000_000
 """Over about how long the work is averaged; longer while it becomes less: bursts are not forgotten."""
+
+
+def limit_of(intervals_ms: Iterable[float]) -> float:
+    """The share of a core that looks at these intervals may take: who asks for short ones wants to pay."""
+    return SHORT_LIMIT if min(intervals_ms, default=ORDINARY_MS) < ORDINARY_MS else LIMIT
 
 
 class Pace:

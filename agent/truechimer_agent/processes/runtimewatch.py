@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from truechimer_agent.processes.runtimes import Heap, OpenRuntime, Polled, RuntimeReader, Target
 
 LACKING_RETRY_NS = 60_000_000_000
+"""At the latest; at first as after a failure, because a launcher becomes a runtime while it is looked at."""
 FAILED_RETRY_NS = 1_000_000_000
+_MOST_REFUSALS = 6
 MODULES = {"jvm": "truechimer_agent.hotspot", "go": "truechimer_agent.goruntime"}
 
 
@@ -39,6 +41,7 @@ class _Attached:
     reader: RuntimeReader | None = None
     polled_ns: int | None = None
     retry_ns: int = 0
+    refusals: int = 0
     trouble: TruechimerError | None = None
     heap: Heap | None = None
 
@@ -128,10 +131,12 @@ class RuntimeWatch:
         except Exception as error:  # noqa: BLE001 - one runtime's defect must not stop the others
             self._let_go(one)
             failure = CollectFailure(f"{self._runtime} of process {one.target.pid}: {error!r}")
-            one.trouble = error if isinstance(error, TruechimerError) else failure
-            one.retry_ns = now_ns + LACKING_RETRY_NS
+            if one.refusals or not isinstance(error, Lacking):
+                one.trouble = error if isinstance(error, TruechimerError) else failure
+            one.retry_ns = now_ns + min(LACKING_RETRY_NS, FAILED_RETRY_NS << one.refusals)
+            one.refusals = min(one.refusals + 1, _MOST_REFUSALS)
         else:
-            one.trouble, one.polled_ns = None, now_ns
+            one.trouble, one.polled_ns, one.refusals = None, now_ns, 0
             return polled
         return None
 

@@ -12,7 +12,7 @@ from truechimer.readings import boot_ns, mono_ns, thread_cpu_ns, wall_ns
 from truechimer_agent.collecting import CollectFailure
 from truechimer_agent.processes.finding import Finder, PidFile
 from truechimer_agent.processes.openfiles import OpenFiles, keepable
-from truechimer_agent.processes.pace import Pace
+from truechimer_agent.processes.pace import Pace, limit_of
 from truechimer_agent.processes.runtimes import PROC
 from truechimer_agent.processes.runtimewatch import RuntimeWatch
 from truechimer_agent.processes.selecting import CGROUP_ROOT, selector_of
@@ -102,7 +102,8 @@ class Watch:
         self._finder_trouble: TruechimerError | None = None
         self._find_ns = began_ns
         self._points_ns = began_ns + POINTS_NS
-        self._pace = Pace(began_ns, thread_cpu_ns())
+        limit = limit_of(config.interval_ms for config in configs)
+        self._pace = Pace(began_ns, thread_cpu_ns(), limit)
 
     @property
     def stretch(self) -> float:

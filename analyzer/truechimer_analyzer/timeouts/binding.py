@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 PAUSE_FIELDS = ("duration_seconds", "pauses")
 TOP = 10
 _HOST = "host"
-_DISK = "disk"
+DISK = "disk"
 
 
 def ends(probes: Columns, known: Sequence[str]) -> list[str]:
@@ -37,7 +37,7 @@ def lengths_s(pauses: Columns) -> NDArray[np.float64]:
     """
     counts = plausible.counts(pauses.fields["pauses"])
     least_s = plausible.seconds(pauses.fields["duration_seconds"]) / np.where(counts > 1, counts, 1.0)
-    return np.where(pauses.tags["runtime"] == _DISK, np.nan, least_s)
+    return np.where(pauses.tags["runtime"] == DISK, np.nan, least_s)
 
 
 def binding(operations: Operations, pauses: Columns) -> str:

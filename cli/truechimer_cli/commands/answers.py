@@ -209,6 +209,9 @@ def stability(query: dict[str, str], store: str | None, *, as_json: bool, check:
 @click.option("--false-per-month", metavar="N", help="False alarms that are tolerable in 30 days.")
 @click.option("--detect-within", metavar="5s", help="How quickly a failure must be noticed.")
 @click.option("--rate", metavar="HZ", help="Operations a second. [default: the rate of the evidence]")
+@click.option(
+    "--heartbeat", metavar="1s", help="How often heartbeats are sent. [default: as often as was probed]"
+)
 def timeouts(
     query: dict[str, str],
     store: str | None,
@@ -233,7 +236,8 @@ def timeouts(
     query |= {name: value for name, value in asked.items() if value is not None}
     document = ask("timeouts", query, store)
     code = _answer(document, tables, "uses", as_json=as_json, bad=check and _constraint_is_violated)
-    uses = document.get("uses") or []
+    # When to hedge promises no few false alarms.
+    uses = [use for use in document.get("uses") or [] if use.get("use") != "hedge"]
     if code == 0 and all(use.get("refused") for use in uses):
         needed = [use["refused"].get("needed_s") for use in uses]
         _too_little([n for n in needed if n is not None])
@@ -248,6 +252,7 @@ def timeouts(
 @click.option("--false-per-month", metavar="N", help="As for timeouts.")
 @click.option("--detect-within", metavar="5s", help="As for timeouts.")
 @click.option("--rate", metavar="HZ", help="As for timeouts.")
+@click.option("--heartbeat", metavar="1s", help="As for timeouts.")
 def report(
     query: dict[str, str],
     store: str | None,
