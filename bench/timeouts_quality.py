@@ -1,19 +1,19 @@
 """Whether advised timeouts keep their promise on the days after, and how they compare with other detectors.
 
-    python bench/timeouts_quality.py [--folds 10] [--seed 7] [--unit ms] [FILE …]
+    python bench/timeouts_quality.py [--folds 10] [--seed 7] [--unit ms] [--table] [FILE …]
 
 Walk-forward: a recording is cut into equal spans; what all before a span advises is judged on it, and nothing
 that anybody is tuned by is of that span or later. FILEs are CSV of epoch seconds and round trips (in --unit);
 by default the 15 days beside the tests. Synthetic regimes of delay are added (bench/timeouts_regimes.py).
 
-(a) For each span and advised timeout, the mistakes that came against those foreseen (timeouts/foreseen.py: what
-    the backtest predicts of a span), and against the bound of the probability that advice goes by: as it is, and
-    but for the luck of a span that is shorter than the past.
-(b) Mean detection time at equal mistakes. ``advised`` is the fixed timeout of the advice; ``chosen`` is, for each
-    span, the detector that was quickest on the past with no more mistakes than the advised one made there. Each
-    baseline is set, on the past only, to make at most 0, 1, 2 … of the past's mistakes; of those settings the
-    quickest counts that over the spans judged made no more mistakes than the advised one did. Detectors as
-    shipped count where they made no more mistakes either. So the comparison is in favour of the others.
+(a) For each span and advised timeout, the mistakes that came against those foreseen (timeouts/foreseen.py:
+    what the backtest predicts of a span), and against the bound of the probability that advice goes by: as it
+    is, and but for the luck of a span that is shorter than the past.
+(b) Mean detection time at equal mistakes. ``fixed`` is the timeout of the advice; ``quickest`` is in its place,
+    for each span, what was quickest on the past at equal mistakes (timeouts/choosing.py). Each baseline is
+    set, on the past only, to make at most 0, 1, 2 … of the past's mistakes; of those settings the quickest
+    counts that over the spans judged made no more mistakes than the advised one. Detectors as shipped count
+    where they made no more mistakes either. So the comparison is in favour of the others.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ from scipy.stats import binom
 from timeouts_regimes import Trace, read, regimes
 
 from truechimer_analyzer import detectors as d
+from truechimer_analyzer.detectors.knobs import Knob, heartbeat_knobs, least_setting, request_knobs
+from truechimer_analyzer.timeouts.choosing import quickest
 from truechimer_analyzer.timeouts.foreseen import foreseen
 from truechimer_analyzer.timeouts.tail import Point, measure
 
@@ -43,25 +45,8 @@ TARGETS = (1, 2, 5, 10, 30, 100, 300)
 ALLOWED = (0, 1, 2, 3, 5, 8, 12, 18, 27, 40, 60, 90, 135, 200, 300, 450)
 INTERVAL_S = 1.0
 CASES = 100
-# Another detector than the fixed timeout is chosen only if it was so much quicker on the past.
-CLEARLY = 0.95
 HOLDS, DEFAULT_RATIO, BASELINE_RATIO = 0.90, 0.8, 1.05
 
-# Detectors with one knob in which their deadline is linear: at 0 and at 1 tells all settings.
-REQUEST_FAMILIES: dict[str, Callable[[float], d.RequestDetector]] = {
-    "fixed": d.Fixed,
-    "p99.9×": d.Percentile,
-    "jacobson K": lambda k: d.Jacobson(k, granularity_s=0.0),
-}
-BEAT_FAMILIES: dict[str, Callable[[float], d.Detector]] = {
-    "fixed": d.Fixed,
-    "nfd-s δ": d.NfdS,
-    "nfd-e α": d.NfdE,
-    "2w-fd": d.TwoWindow,
-    "bertier φ": lambda phi: d.Bertier(phi=phi),
-    "cassandra φ": lambda threshold: d.Cassandra(threshold, first_s=2 * INTERVAL_S),
-    "akka pause": lambda pause_s: d.Akka(pause_s=pause_s, heartbeat_s=INTERVAL_S, min_deviation_s=0.001),
-}
 REQUEST_SHIPPED: tuple[d.RequestDetector, ...] = (
     d.Fixed(0.1),
     d.Fixed(1.0),
@@ -83,10 +68,11 @@ class Form:
     name: str
     at_s: np.ndarray
     took_s: np.ndarray
-    limits_s: Callable[[object], np.ndarray]
     judged: Callable[[np.ndarray, slice], tuple[int, float]]
-    families: dict[str, Callable[[float], object]]
-    shipped: tuple[object, ...]
+    knobs: dict[str, Knob]
+    # Baselines that are none to choose: they need a common clock, or are not linear in their knob.
+    others: dict[str, Knob]
+    shipped: dict[str, np.ndarray]
 
 
 def as_requests(trace: Trace) -> Form:
@@ -96,15 +82,8 @@ def as_requests(trace: Trace) -> Form:
         found = d.judge_requests(asked, timeout_s, rows)
         return found.mistakes, found.timeout_mean_s or 0.0
 
-    return Form(
-        "request",
-        trace.sent_s,
-        trace.rtt_s,
-        lambda detector: detector.timeouts_s(asked),
-        judged,
-        dict(REQUEST_FAMILIES),
-        REQUEST_SHIPPED,
-    )
+    shipped = {detector.name: detector.timeouts_s(asked) for detector in REQUEST_SHIPPED}
+    return Form("request", trace.sent_s, trace.rtt_s, judged, request_knobs(asked), {}, shipped)
 
 
 def as_heartbeats(trace: Trace) -> Form:
@@ -120,15 +99,17 @@ def as_heartbeats(trace: Trace) -> Form:
         found = d.judge(heard, heard.arrived_s + limit_s, float(begin), float(end))
         return found.mistakes, found.detection_mean_s or 0.0
 
-    return Form(
-        "heartbeat",
-        heard.arrived_s,
-        silence_s,
-        lambda detector: detector.deadlines_s(heard) - heard.arrived_s,
-        judged,
-        dict(BEAT_FAMILIES),
-        BEAT_SHIPPED,
-    )
+    def limits_s(detector: d.Detector) -> np.ndarray:
+        return detector.deadlines_s(heard) - heard.arrived_s
+
+    knobs = heartbeat_knobs(heard)
+    at_zero_s = limits_s(d.NfdS(0.0))
+    one = np.ones(len(silence_s))
+    # Whether Akka learns an interval depends on the pause: here it learns all, which is in its favour.
+    akka_s = limits_s(d.Akka(pause_s=1e6, heartbeat_s=INTERVAL_S, min_deviation_s=0.001)) - 1e6
+    others = {"nfd-s δ": Knob(silence_s, at_zero_s, one), "akka pause": Knob(silence_s, akka_s, one)}
+    shipped = {detector.name: limits_s(detector) for detector in BEAT_SHIPPED}
+    return Form("heartbeat", heard.arrived_s, silence_s, judged, knobs, others, shipped)
 
 
 @dataclass(frozen=True)
@@ -164,35 +145,6 @@ class Advised:
         return self.mistakes <= self.foreseen
 
 
-class Knob:
-    """One family of detectors over a form: the setting that each operation needs, and limits for any setting."""
-
-    def __init__(self, form: Form, family: str) -> None:
-        self._form, self._make = form, form.families[family]
-        # Whether Akka learns an interval depends on the pause: settings are taken where it learns all.
-        self._replays = family == "akka pause"
-        if self._replays:
-            self._at_zero_s = form.limits_s(self._make(1e6)) - 1e6
-            self._unit: np.ndarray | float = 1.0
-        else:
-            self._at_zero_s = form.limits_s(self._make(0.0))
-            self._unit = form.limits_s(self._make(1.0)) - self._at_zero_s
-        with np.errstate(divide="ignore", invalid="ignore"):
-            needs = (form.took_s - self._at_zero_s) / self._unit
-        self.needs = np.where(form.took_s > self._at_zero_s, needs, -np.inf)
-
-    def setting(self, past: slice, allowed: int) -> float:
-        """The least at which no more than ``allowed`` of the past's operations are mistakes."""
-        before = self.needs[past]
-        rank = max(0, len(before) - 1 - allowed)
-        return min(1e6, max(0.0, float(np.partition(before, rank)[rank])))
-
-    def limits_s(self, setting: float) -> np.ndarray:
-        if self._replays:
-            return self._form.limits_s(self._make(setting))
-        return self._at_zero_s + setting * self._unit
-
-
 def spans(form: Form, folds: int) -> Iterator[tuple[slice, slice]]:
     """Past and judged rows of each fold, by time."""
     edges_s = np.linspace(form.at_s[0], form.at_s[-1], folds + 2)
@@ -202,7 +154,7 @@ def spans(form: Form, folds: int) -> Iterator[tuple[slice, slice]]:
             yield slice(0, begin), slice(begin, end)
 
 
-def advise(form: Form, knobs: dict[str, Knob], past: slice, judged: slice) -> list[Advised]:
+def advise(form: Form, past: slice, judged: slice) -> list[Advised]:
     """What the past advises for each target, judged."""
     replied = np.isfinite(form.took_s[past])
     path = np.zeros(int(replied.sum()), dtype=np.intp)
@@ -215,51 +167,33 @@ def advise(form: Form, knobs: dict[str, Knob], past: slice, judged: slice) -> li
         if point is None:
             continue
         limit_s = np.full(len(form.at_s), point.timeout_s)
-        mistakes, detection_s = form.judged(limit_s, judged)
         late = np.flatnonzero(form.took_s[past] > point.timeout_s)
         ahead = judged.stop - judged.start
-        chosen = choose(form, knobs, past, limit_s, len(late))
+        name, _, limits = quickest([form.knobs], [past], [limit_s], lambda tried: form.judged(tried[0], past))
         found.append(
             Advised(
                 factor,
                 point,
                 ahead,
                 past.stop,
-                mistakes,
-                detection_s,
+                *form.judged(limit_s, judged),
                 tail.n_eff,
                 foreseen(late, past.stop, tail.n_eff, ahead),
-                chosen[0],
-                *form.judged(chosen[1], judged),
+                name or "fixed",
+                *form.judged(limits[0], judged),
             )
         )
     return found
-
-
-def choose(
-    form: Form, knobs: dict[str, Knob], past: slice, advised_s: np.ndarray, allowed: int
-) -> tuple[str, np.ndarray]:
-    """The detector and limits that were quickest on the past, clearly, with no more mistakes than allowed."""
-    made, advised_detection_s = form.judged(advised_s, past)
-    best, best_s, limits_s = "advised", CLEARLY * advised_detection_s, advised_s
-    for family, knob in knobs.items():
-        if family == "fixed":
-            continue
-        tried_s = knob.limits_s(knob.setting(past, allowed))
-        mistakes, detection_s = form.judged(tried_s, past)
-        if mistakes <= made and detection_s < best_s:
-            best, best_s, limits_s = family, detection_s, tried_s
-    return best, limits_s
 
 
 def ladder(form: Form, knob: Knob, folds: list[tuple[slice, slice]]) -> list[tuple[int, float]]:
     """Mistakes and mean detection over all spans, of settings that made so many mistakes on the past."""
     rungs = []
     for allowed in ALLOWED:
-        found = [
-            (*form.judged(knob.limits_s(knob.setting(past, allowed)), judged), judged.stop - judged.start)
-            for past, judged in folds
-        ]
+        found = []
+        for past, judged in folds:
+            limit_s = knob.limits_s(least_setting([knob.needs[past]], allowed))
+            found.append((*form.judged(limit_s, judged), judged.stop - judged.start))
         rungs.append(together(found))
     return rungs
 
@@ -268,11 +202,6 @@ def together(found: list[tuple[int, float, int]]) -> tuple[int, float]:
     """All mistakes, and detection weighted by operations."""
     count = sum(operations for _, _, operations in found)
     return sum(made for made, _, _ in found), sum(s * n for _, s, n in found) / count
-
-
-def over_spans(form: Form, detector: object, folds: list[tuple[slice, slice]]) -> tuple[int, float]:
-    limit_s = form.limits_s(detector)
-    return together([(*form.judged(limit_s, judged), judged.stop - judged.start) for _, judged in folds])
 
 
 @dataclass(frozen=True)
@@ -296,20 +225,22 @@ class Row:
 
 def compare(trace: Trace, form: Form, folds: int) -> tuple[list[Advised], list[Row]]:
     cut = list(spans(form, folds))
-    knobs = {family: Knob(form, family) for family in form.families}
-    advised = [one for past, judged in cut for one in advise(form, knobs, past, judged)]
+    advised = [one for past, judged in cut for one in advise(form, past, judged)]
     by_factor: dict[int, list[Advised]] = defaultdict(list)
     for one in advised:
         by_factor[one.factor].append(one)
-    ladders = {family: ladder(form, knob, cut) for family, knob in knobs.items()}
-    shipped = {detector.name: over_spans(form, detector, cut) for detector in form.shipped}
+    ladders = {name: ladder(form, knob, cut) for name, knob in (form.knobs | form.others).items()}
+    shipped = {
+        name: together([(*form.judged(limit_s, judged), judged.stop - judged.start) for _, judged in cut])
+        for name, limit_s in form.shipped.items()
+    }
     rows = []
     for factor, of in sorted(by_factor.items()):
         if len(of) < len(cut):
             continue
         ways = {
-            "advised": together([(one.mistakes, one.detection_s, one.operations) for one in of]),
-            "chosen": together([(one.chosen_mistakes, one.chosen_s, one.operations) for one in of]),
+            "fixed": together([(one.mistakes, one.detection_s, one.operations) for one in of]),
+            "quickest": together([(one.chosen_mistakes, one.chosen_s, one.operations) for one in of]),
         }
         used = Counter(one.chosen for one in of).most_common(1)[0][0]
         for way, (mistakes, detection_s) in ways.items():
@@ -330,7 +261,7 @@ def compare(trace: Trace, form: Form, folds: int) -> tuple[list[Advised], list[R
                     min(able.items(), key=lambda item: item[1], default=None),
                     min(others.items(), key=lambda item: item[1], default=None),
                     tuned,
-                    used if way == "chosen" else "fixed",
+                    used if way == "quickest" else "fixed",
                 )
             )
     return advised, rows
@@ -342,6 +273,7 @@ def main() -> None:
     options.add_argument("--unit", choices=UNITS_S, default="ms")
     options.add_argument("--folds", type=int, default=10)
     options.add_argument("--seed", type=int, default=7)
+    options.add_argument("--table", action="store_true", help="every row of (b), not its summary only")
     args = options.parse_args()
     traces = [read(path, UNITS_S[args.unit]) for path in args.files or [SHIPPED_TRACE]] + regimes(args.seed)
     every: list[tuple[str, str, Advised]] = []
@@ -352,7 +284,7 @@ def main() -> None:
             every += [(trace.name, form.name, one) for one in advised]
             rows += compared
     report_bounds(every)
-    report_times(rows)
+    report_times(rows, args.table)
 
 
 def report_bounds(every: list[tuple[str, str, Advised]]) -> None:
@@ -374,20 +306,13 @@ def report_bounds(every: list[tuple[str, str, Advised]]) -> None:
         print(f"{trace:14}{form:11}{len(of):6}{held:10.1%}{rate:7.0%}{luck:20.0%}{goal}")
 
 
-def report_times(rows: list[Row]) -> None:
+def report_times(rows: list[Row], table: bool) -> None:
     print("\n(b) mean detection at equal mistakes, seconds (–: never so few mistakes)")
     for form in ("request", "heartbeat"):
         of = [row for row in rows if row.form == form]
-        names = "".join(f"{name:>12}" for name in of[0].all_s)
-        print(f"\n{form:14}{'way':10}{'×':>4}{'mistakes':>9}{'detects':>9}{names}  best shipped; mostly used")
-        for row in of:
-            others = "".join(f"{s:12.4g}" if np.isfinite(s) else f"{'–':>12}" for s in row.all_s.values())
-            best = "–" if row.shipped is None else f"{row.shipped[0]} {row.shipped[1]:.4g}"
-            print(
-                f"{row.trace:14}{row.way:10}{row.factor:4}{row.mistakes:9}{row.detection_s:9.4g}{others}"
-                f"  {best}; {row.used}"
-            )
-        for way in ("advised", "chosen"):
+        if table:
+            print_table(form, of)
+        for way in ("fixed", "quickest"):
             told = [row for row in of if row.way == way]
             title = f"{form}, {way}"
             verdict(
@@ -396,6 +321,18 @@ def report_times(rows: list[Row]) -> None:
             verdict(
                 title, "best tuned", [(r, r.baseline, r.against(r.baseline)) for r in told], BASELINE_RATIO
             )
+
+
+def print_table(form: str, of: list[Row]) -> None:
+    names = "".join(f"{name:>12}" for name in of[0].all_s)
+    print(f"\n{form:14}{'way':10}{'×':>4}{'mistakes':>9}{'detects':>9}{names}  best shipped; mostly used")
+    for row in of:
+        others = "".join(f"{s:12.4g}" if np.isfinite(s) else f"{'–':>12}" for s in row.all_s.values())
+        best = "–" if row.shipped is None else f"{row.shipped[0]} {row.shipped[1]:.4g}"
+        print(
+            f"{row.trace:14}{row.way:10}{row.factor:4}{row.mistakes:9}{row.detection_s:9.4g}{others}"
+            f"  {best}; {row.used}"
+        )
 
 
 def verdict(

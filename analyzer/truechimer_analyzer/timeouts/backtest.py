@@ -29,6 +29,7 @@ from truechimer_analyzer.detectors import (
     judge_requests,
 )
 from truechimer_analyzer.detectors.knobs import heartbeat_knobs, least_setting, request_knobs
+from truechimer_analyzer.detectors.quality import suspicions_s
 from truechimer_analyzer.timeouts.choosing import quickest
 from truechimer_analyzer.timeouts.folds import Fold, Span, Trial, spans
 from truechimer_analyzer.timeouts.streams import Stream, streams
@@ -250,8 +251,7 @@ def _heartbeats(paths: list[Stream], deadlines_s: list[Floats], span: Span) -> l
             continue
         count += rows.stop - rows.start
         weighted_s += (rows.stop - rows.start) * found.detection_mean_s
-        earlier_s = judge(path.heartbeats, deadline_s, until_s=begin_s).begins_s
-        begins_s = np.concatenate([earlier_s, found.begins_s])
+        begins_s = suspicions_s(path.heartbeats, deadline_s, end_s)
         number = np.minimum((begins_s / path.interval_s).astype(np.intp), len(path.time_s) - 1)
         mistakes_s.append(path.time_s[number])
     return [_fold(span, np.concatenate(mistakes_s), count, weighted_s / count)] if count else []
