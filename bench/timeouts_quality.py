@@ -9,11 +9,11 @@ by default the 15 days beside the tests. Synthetic regimes of delay are added (b
 (a) For each span and advised timeout, the mistakes that came against those foreseen (timeouts/foreseen.py:
     what the backtest predicts of a span), and against the bound of the probability that advice goes by: as it
     is, and but for the luck of a span that is shorter than the past.
-(b) Mean detection time at equal mistakes. ``fixed`` is the timeout of the advice; ``quickest`` is in its place,
-    for each span, what was quickest on the past at equal mistakes (timeouts/choosing.py). Each baseline is
-    set, on the past only, to make at most 0, 1, 2 … of the past's mistakes; of those settings the quickest
-    counts that over the spans judged made no more mistakes than the advised one. Detectors as shipped count
-    where they made no more mistakes either. So the comparison is in favour of the others.
+(b) Mean detection time at equal mistakes. ``fixed`` is the timeout of the advice; ``quickest`` is in its
+    place, for each span, what was quickest on the past at equal mistakes (timeouts/choosing.py). Each
+    baseline is set, on the past only, to make at most 0, 1, 2 … of the past's mistakes; of those settings the
+    quickest counts that over the spans judged made no more mistakes than the advised one. Detectors as
+    shipped count where they made no more mistakes either. So the comparison is in favour of the others.
 """
 
 from __future__ import annotations

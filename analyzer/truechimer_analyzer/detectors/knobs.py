@@ -90,7 +90,7 @@ def heartbeat_knobs(heard: Heartbeats) -> dict[str, Knob]:
 def least_setting(needs: Sequence[Floats], allowed: int) -> float:
     """The least setting (0 … ``MOST``) at which no more than ``allowed`` operations are mistakes."""
     every = np.concatenate(list(needs))
-    if not len(every):
+    if allowed >= len(every):
         return 0.0
-    rank = max(0, len(every) - 1 - allowed)
+    rank = len(every) - 1 - allowed
     return min(MOST, max(0.0, float(np.partition(every, rank)[rank])))

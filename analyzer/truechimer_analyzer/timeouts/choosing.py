@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
     Limits = list[NDArray[np.float64]]
 
-# Another detector than the simplest must have been so much quicker.
+# Fixed limits are what the others are weighed against; a tighter one is no other detector.
+SIMPLEST = ("fixed", "silence")
+# Another detector must have been so much quicker.
 CLEARLY = 0.95
 
 
@@ -37,6 +39,8 @@ def quickest(
     best: tuple[str | None, float, Limits] = None, 0.0, simplest
     best_s = CLEARLY * simplest_s
     for name in knobs[0] if knobs else ():
+        if name in SIMPLEST:
+            continue
         setting = least_setting(
             [path[name].needs[past] for path, past in zip(knobs, pasts, strict=True)], allowed
         )
