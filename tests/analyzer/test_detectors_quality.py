@@ -34,6 +34,7 @@ def test_mistakes_are_those_of_events_one_by_one(some: list[float], detector: d.
     arrivals = [(at, 0, 0.0) for at in heard.arrived_s.tolist()]
     expected = reference.mistakes(arrivals, deadline_s.tolist(), heard.until_s)
     assert found.begins_s.tolist() == [begin for begin, _ in expected]
+    assert d.quality.suspicions_s(heard, deadline_s, heard.until_s).tolist() == found.begins_s.tolist()
     assert found.lengths_s == pytest.approx([end - begin for begin, end in expected], abs=1e-12)
     if expected:
         wrong = sum(end - begin for begin, end in expected)
