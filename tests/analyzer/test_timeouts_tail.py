@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom, binomtest
 
-from truechimer_analyzer.timeouts.tail import count_clusters, measure, round_up, upper_exceedance
+from truechimer_analyzer.timeouts.clusters import count_clusters
+from truechimer_analyzer.timeouts.tail import measure, round_up, upper_exceedance
 
 
 @given(st.integers(1, 200), st.integers(201, 100_000))
