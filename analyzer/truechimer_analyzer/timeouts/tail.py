@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 # How clustered the tail is, is looked at at this many depths, from the five slowest to this share.
 _DEPTHS = 12
 _LEAST_DEPTH = 5
+_DEEP = 100
+_HEARD = 3.0
 _DEEPEST_SHARE = 1000
 CONFIDENCE = 0.95
 # −ln(0.05) = 2.996: none in n leaves up to 3/n at 95 % (the rule of three).
@@ -184,7 +186,7 @@ def measure(
     falling[: len(slowest.rtt_s)] = np.sort(slowest.rtt_s)[::-1]
 
     # Bursts may fill the slowest of the tail only, or all but the very slowest: the worst depth counts.
-    deepest = max(_LEAST_DEPTH, math.ceil(count / _DEEPEST_SHARE))
+    deepest = max(_DEEP, math.ceil(count / _DEEPEST_SHARE))
     depths = np.minimum(most, np.geomspace(_LEAST_DEPTH, deepest, _DEPTHS).round().astype(np.intp))
     size = max(slowest.beyond(float(falling[depth])).design_effect() for depth in np.unique(depths))
 
@@ -209,6 +211,9 @@ def _points(timeouts: list[float], slow: list[_Replies], operations: int, size: 
     """What is seen beyond falling timeouts; bounds never fall with them."""
     seen = np.array([len(each.rtt_s) for each in slow], dtype=np.float64)
     effects = np.array([max(size, each.design_effect()) for each in slow])
+    # The few beyond a timeout tell their clustering badly: those beyond shorter ones are heard as well.
+    worst = np.maximum.accumulate(effects)
+    effects = worst[np.searchsorted(seen, _HEARD * seen, side="right") - 1]
     uppers = np.maximum.accumulate(upper_exceedances(seen / effects, operations / effects))
     return [
         Point(
