@@ -1,4 +1,4 @@
-"""Intervals of any statistic of a series whose neighbours depend on each other: by resampling whole blocks."""
+"""Intervals of any statistic of a series whose neighbours depend on each other: whole blocks resampled."""
 
 from __future__ import annotations
 

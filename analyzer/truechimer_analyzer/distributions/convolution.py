@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """The probability ``mass[k]`` that a delay is ``k · step_s``, and ``endless`` that it never ends; sum 1."""
+    """Probabilities: ``mass[k]`` of a delay of ``k · step_s``, ``endless`` of one that never ends; sum 1."""
 
     step_s: float
     mass: NDArray[np.float64]
@@ -43,8 +43,8 @@ class Component:
     ) -> Component:
         """From delays, each seen ``counts`` times (once unless told), ``quiet`` that were 0 and ``lost``.
 
-        What is longer than ``longest_s``, inf too, counts as endless: upwards. Raises ValueError for nothing, a
-        delay below 0, a count below 0, or a step that is not above 0.
+        What is longer than ``longest_s``, inf too, counts as endless: upwards. Raises ValueError for nothing,
+        a delay or a count below 0, or a step that is not above 0.
         """
         counts = np.ones(len(delays_s)) if counts is None else counts
         if not (delays_s >= 0).all() or not (counts >= 0).all() or min(quiet, lost) < 0 or not step_s > 0:
@@ -89,7 +89,7 @@ def convolve(components: Sequence[Component], longest_s: float) -> Component:
 
 
 def _pair(one: Component, other: Component, longest_s: float) -> Component:
-    # By its definition, not by Fourier: all terms are positive, so a mass of 1e-12 is right to its last digits.
+    # By its definition, not by Fourier: no term is negative, so a mass of 1e-12 is right to its last digits.
     mass = np.convolve(one.mass, other.mass)
     kept = int(longest_s / one.step_s) + 1
     cut = float(mass[kept:].sum())

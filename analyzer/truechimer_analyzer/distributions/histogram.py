@@ -1,7 +1,7 @@
 """Delays counted in logarithmic buckets: exact counts, quantiles within 1 %, merged by adding.
 
-Bucket i holds (γ^(i−1), γ^i] seconds with γ = 1.01, as DDSketch (Masson, Rim and Lee, VLDB 12, 2019) has them,
-but a quantile is a bucket's upper edge: never below the value it stands for, and at most 1 % above it.
+Bucket i holds (γ^(i−1), γ^i] seconds with γ = 1.01, as in DDSketch (Masson, Rim and Lee, VLDB 12, 2019). A
+quantile is a bucket's upper edge: never below the value that it stands for, and at most 1 % above.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ GAMMA = 1.01
 class Histogram:
     """How many delays fell into each bucket, and how many never ended.
 
-    ``counts[j]`` belongs to bucket ``first + j``; the array neither begins nor ends with 0. ``zero`` delays were 0.
-    ``censored`` pairs a deadline in seconds with how many operations were still waiting for a reply when it
-    passed, ascending: they took longer than that, if they ever ended. Where the deadline is not known it is 0.
+    ``counts[j]`` belongs to bucket ``first + j``; the array neither begins nor ends with 0. ``zero`` counts
+    delays of 0. ``censored`` pairs a deadline in seconds, ascending, with how many operations still waited when
+    it passed: they took longer, if they ever ended. Where the deadline is not known it is 0.
     """
 
     first: int
@@ -75,7 +75,7 @@ class Histogram:
         return Histogram(first, counts, self.zero + other.zero, _sorted(censored))
 
     def quantile_s(self, q: float) -> float:
-        """The smallest delay that at least a share ``q`` of all operations kept within, as far as buckets tell.
+        """The smallest delay that a share ``q`` of all operations kept within, as far as buckets tell.
 
         The lost ones never end: inf where the share reaches into them. NaN of nothing; ValueError unless
         0 < q ≤ 1.
@@ -106,7 +106,7 @@ class Histogram:
 
 
 def histograms(delays_s: NDArray[np.float64], group: NDArray[np.intp], groups: int) -> list[Histogram]:
-    """One histogram a group (a pair, an hour of one, …), ``group`` being each delay's number below ``groups``.
+    """One histogram a group (a pair, an hour of it, …); ``group`` is each delay's number below ``groups``.
 
     Raises ValueError for a delay that is negative or NaN. A delay of inf is censored at deadline 0: nothing
     says how long was waited.

@@ -3,8 +3,8 @@
 Threshold: the slowest ``PEAKS`` clusters, or a ``DEEPEST_SHARE`` of what the evidence is worth where that is
 fewer; refused below ``LEAST_PEAKS``. Each cluster counts by its slowest reply, for a few replies of one event
 are no peaks of their own; peaks have the tail of all exceedances (Leadbetter, Statistics & Probability
-Letters 12, 1991). The bound is on P(X > T) itself: the set of timeouts that the profile likelihood (Davison and
-Smith, Journal of the Royal Statistical Society B 52, 1990) does not reject, the share beyond the threshold
+Letters 12, 1991). The bound is on P(X > T) itself: the timeouts that the profile likelihood does not reject
+(Davison and Smith, Journal of the Royal Statistical Society B 52, 1990), the share beyond the threshold
 included. Nothing is claimed below 1 in 10 · n_eff, and nothing where the shape is 1 or more: such delays have
 no mean, and their next record is of any length.
 
@@ -44,7 +44,7 @@ _FARTHEST = 1e6
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why nothing is extrapolated; ``strictest`` is the least probability that would be, None where none is."""
+    """Why nothing is extrapolated; ``strictest`` is the least probability that would be, if any."""
 
     reason: str
     strictest: float | None = None
@@ -64,7 +64,7 @@ class Extrapolated:
 
 @dataclass(frozen=True, slots=True)
 class Peaks:
-    """The excesses (s, > 0) of independent peaks over ``threshold_s``; ``share`` of ``n_eff`` operations exceed."""
+    """Excesses (s, > 0) of independent peaks over ``threshold_s``, which a ``share`` of ``n_eff`` exceeds."""
 
     threshold_s: float
     excess_s: NDArray[np.float64]
@@ -84,7 +84,7 @@ class Peaks:
         return float(shape[best]), float(shape[best] / ratio[best])
 
     def deviance(self, timeout_s: float, probability: float) -> float:
-        """How much worse than the best fit the data fits P(X > timeout_s) = probability: 2 · Δ log likelihood.
+        """How much worse than the best fit P(X > timeout_s) = probability fits: 2 · Δ log likelihood.
 
         Profiled over the shape and the share beyond the threshold, on a grid. ``timeout_s`` lies above it.
         """
@@ -105,7 +105,7 @@ class Peaks:
         return float(2 * (best - (fits + of_share).max()))
 
     def upper_timeout_s(self, probability: float) -> float:
-        """The longest timeout that may be exceeded with ``probability``, at one-sided 95 %; inf where any may."""
+        """The longest timeout that ``probability`` may exceed, at one-sided 95 %; inf where any may."""
         shape, scale_s = self.fit()
         if probability >= self.share:
             raise ValueError(

@@ -120,8 +120,8 @@ def shift(
 ) -> Stretch | None:
     """The stretch in which ``upper``, the bound over the whole record, does not hold; None where it may.
 
-    Windows, and stretches of 2, 4, 8 … of them up to half the record: the one that exceeds most clearly, if its
-    Clopper–Pearson lower bound at 5 % over all stretches at once lies above ``upper``.
+    Windows, and stretches of 2, 4, 8 … of them up to half the record: the one that exceeds most clearly, if
+    its Clopper–Pearson lower bound at 5 % over all stretches at once lies above ``upper``.
     """
     windows, totals, beyond = _counts(of, timeout_s, window_s)
     if len(windows) < 2:

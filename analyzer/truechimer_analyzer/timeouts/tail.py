@@ -9,15 +9,15 @@ slowest follows from the target and n_eff alone, so that it is an order statisti
 The chance that the share beyond the k-th slowest of n is above p is that of fewer than k successes of n at p
 (Wilks, Annals of Mathematical Statistics 12, 1941), which is Clopper–Pearson's bound read backwards.
 
-A reply later than the probe's deadline is recorded as lost. A lost operation is a true timeout and is counted
-apart, so no bound here includes it, and none says anything of a timeout beyond the deadline: were the losses
-late replies, each would have been a false timeout at every shorter one.
+A lost operation is a true timeout and is counted apart: it is in no bound on timeouts up to the deadline that
+probes wait for. Whether its reply would have come later nobody knows. So beyond the deadline, where replies
+are not seen any more, all that were lost count as exceedances.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -53,7 +53,7 @@ def upper_exceedance(exceedances: float, n_eff: float) -> float:
 def upper_exceedances(
     exceedances: NDArray[np.float64], n_eff: NDArray[np.float64], confidence: float = CONFIDENCE
 ) -> NDArray[np.float64]:
-    """As :func:`upper_exceedance`, of arrays of equal shape; −ln(1 − confidence), not below 3, is for none."""
+    """As :func:`upper_exceedance`, of arrays of equal shape; for none seen −ln(1 − confidence) ≥ 3."""
     none_seen = max(NONE_SEEN, -math.log1p(-confidence))
     usable = n_eff > np.maximum(exceedances, 0.0)
     total = np.where(usable, n_eff, 1.0)
@@ -134,15 +134,15 @@ class _Replies:
     time_s: NDArray[np.float64]
     path: NDArray[np.intp]
     by_path: NDArray[np.intp]
+    lost: int
+    deadline_s: float
     run_s: float
     span_s: float
 
     def beyond(self, timeout_s: float) -> _Replies:
         """Those that took longer."""
         slow = np.flatnonzero(self.rtt_s > timeout_s)
-        return _Replies(
-            self.rtt_s[slow], self.time_s[slow], self.path[slow], self.by_path, self.run_s, self.span_s
-        )
+        return replace(self, rtt_s=self.rtt_s[slow], time_s=self.time_s[slow], path=self.path[slow])
 
     def design_effect(self) -> float:
         """What these exceedances tell of their clustering."""
@@ -160,11 +160,13 @@ def measure(
     path: NDArray[np.intp],
     operations_by_path: NDArray[np.intp],
     asked_s: float | None = None,
+    deadline_s: float | None = None,
 ) -> Tail:
     """The tail of replies (≥ 1) with their times and path numbers; operations include the lost ones.
 
     Paths are pooled, weighted by how often each was probed; a run of exceedances on several paths at
-    once (a stopped host, a failing switch) is one cluster. ``asked_s`` is a timeout to look at besides.
+    once (a stopped host, a failing switch) is one cluster. ``asked_s`` is a timeout to look at besides,
+    ``deadline_s`` how long probes waited for a reply (None: for ever, as far as is known).
     """
     if (np.diff(time_s) < 0).any():
         order = np.argsort(time_s, kind="stable")
@@ -174,6 +176,8 @@ def measure(
         time_s,
         path,
         operations_by_path,
+        int(operations_by_path.sum()) - len(rtt_s),
+        math.inf if deadline_s is None else max(deadline_s, float(rtt_s.max())),
         run_length_s(time_s, path),
         float(time_s[-1] - time_s[0]),
     )
@@ -193,7 +197,7 @@ def measure(
     wanted = np.arange(min(_EXACT_POINTS, most) + 1)
     if most > _EXACT_POINTS:
         wanted = np.append(wanted, np.geomspace(_EXACT_POINTS, most, _SPREAD_POINTS).astype(np.intp))
-    timeouts = sorted({round_up(float(falling[k])) for k in wanted}, reverse=True)
+    timeouts = sorted({min(round_up(float(falling[k])), every.deadline_s) for k in wanted}, reverse=True)
     slow = [slowest.beyond(timeout_s) for timeout_s in timeouts]
     points = _points(timeouts, slow, operations, size)
     asked = None
@@ -210,11 +214,12 @@ def measure(
 def _points(timeouts: list[float], slow: list[_Replies], operations: int, size: float) -> list[Point]:
     """What is seen beyond falling timeouts; bounds never fall with them."""
     seen = np.array([len(each.rtt_s) for each in slow], dtype=np.float64)
+    unseen = np.array([each.lost for each in slow]) * (np.array(timeouts) > slow[0].deadline_s)
     effects = np.array([max(size, each.design_effect()) for each in slow])
     # The few beyond a timeout tell their clustering badly: those beyond shorter ones are heard as well.
     worst = np.maximum.accumulate(effects)
     effects = worst[np.searchsorted(seen, _HEARD * seen, side="right") - 1]
-    uppers = np.maximum.accumulate(upper_exceedances(seen / effects, operations / effects))
+    uppers = np.maximum.accumulate(upper_exceedances((seen + unseen) / effects, operations / effects))
     return [
         Point(
             timeout_s,
