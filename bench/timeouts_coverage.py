@@ -138,7 +138,7 @@ TRUTHS: dict[str, Callable[[np.random.Generator], Draw]] = {
     "regime change": regime_change,
     "busy hours": busy_hours,
 }
-# What no count of this sample covers: an event that mostly does not occur in it, and memory of 100 s in 5 hours.
+# What is not covered: an event that mostly does not occur in the sample; memory of 100 s in 5 hours of it.
 UNCOVERED: dict[str, Callable[[np.random.Generator], Draw]] = {
     "1 pause felt": lambda rng: felt_pauses(rng, 1.0),
     "AR(1) 0.99": lambda rng: autocorrelated(rng, 0.99),

@@ -25,8 +25,8 @@ class Histogram:
     """How many delays fell into each bucket, and how many never ended.
 
     ``counts[j]`` belongs to bucket ``first + j``; the array neither begins nor ends with 0. ``zero`` counts
-    delays of 0. ``censored`` pairs a deadline in seconds, ascending, with how many operations still waited when
-    it passed: they took longer, if they ever ended. Where the deadline is not known it is 0.
+    delays of 0. ``censored`` pairs a deadline in seconds, ascending, with how many operations still
+    waited when it passed: they took longer, if they ever ended. Where the deadline is not known it is 0.
     """
 
     first: int
