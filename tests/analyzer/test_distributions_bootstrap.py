@@ -1,4 +1,4 @@
-"""Blocks resampled: intervals that cover where neighbours depend on each other, and the same from one seed."""
+"""Blocks resampled: intervals that cover where neighbours depend on each other; one seed, one interval."""
 
 import numpy as np
 import pytest

@@ -31,7 +31,8 @@ def count_clusters(times_s: NDArray[np.float64], run_s: float = RUN_S) -> int:
     if not len(times_s):
         return 0
     # A stable sort of what is in order already is one pass.
-    return 1 + int(np.count_nonzero(np.diff(np.sort(times_s, kind="stable")) > run_s))
+    ascending = np.sort(times_s, kind="stable")
+    return 1 + int(np.count_nonzero(ascending[1:] - ascending[:-1] > run_s))
 
 
 def run_length_s(time_s: NDArray[np.float64], path: NDArray[np.intp]) -> float:
@@ -60,9 +61,8 @@ def design_effect(times_s: NDArray[np.float64], run_s: float, span_s: float) -> 
     if len(times_s) < 2:
         return 1.0
     found = 1.0
-    begins = np.flatnonzero(np.diff(times_s, prepend=-np.inf) > run_s)
-    if len(begins) * run_s <= _CROWDED * span_s or span_s <= run_s:
-        sizes = np.diff(begins, append=len(times_s)).astype(np.float64)
+    sizes = _sizes(times_s, run_s)
+    if len(sizes) * run_s <= _CROWDED * span_s or span_s <= run_s:
         found = float((sizes * sizes).sum() / sizes.sum())
     for runs in _BLOCK_RUNS:
         block_s = runs * run_s
@@ -71,13 +71,20 @@ def design_effect(times_s: NDArray[np.float64], run_s: float, span_s: float) -> 
     return found
 
 
+def _sizes(ascending: NDArray[np.float64], apart: float) -> NDArray[np.float64]:
+    """How many values are in each run of those no more than ``apart`` from the one before."""
+    ends = np.flatnonzero(ascending[1:] - ascending[:-1] > apart) + 1
+    bounds = np.concatenate([[0], ends, [len(ascending)]]).astype(np.float64)
+    return bounds[1:] - bounds[:-1]
+
+
 def _allan_factor(times_s: NDArray[np.float64], block_s: float) -> float:
     blocks = np.floor((times_s - times_s[0]) / block_s + 0.5)
-    begins = np.flatnonzero(np.diff(blocks, prepend=-1.0) > 0)
-    counts = np.diff(begins, append=len(times_s)).astype(np.float64)
-    neighbours = np.diff(blocks[begins]) == 1
+    counts = _sizes(blocks, 0.0)
+    ends = np.cumsum(counts).astype(np.intp) - 1
+    neighbours = blocks[ends[1:]] - blocks[ends[:-1]] == 1
     apart = (counts * counts).sum() - (counts[1:] * counts[:-1])[neighbours].sum()
-    return float(apart / counts.sum())
+    return float(apart / len(times_s))
 
 
 def extremal_index(positions: NDArray[np.intp]) -> float:
