@@ -85,6 +85,7 @@ NOTATIONS: Mapping[str, str] = {
     "duration": "a number with its unit, like 500ms or 1m30s (Go, YAML)",
     "spaced": "a number, a blank and the unit, like 500 ms (HOCON)",
     "either": "a bare number of the unit, or one with a unit; written with the unit",
+    "go": "a Go expression, like 500 * time.Millisecond",
 }
 ALARMS: Mapping[str, str] = {
     "silence": "a live peer's heartbeats, sent every `every`, are not heard for `timeout`",

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 _ENV = re.compile(r"(?:export\s+|Environment=)?[\"']?([A-Za-z_]\w*)=([^\"']*)[\"']?")
 _FLAG = re.compile(r"--?([A-Za-z][\w.-]*)(?:=(.*))?", re.DOTALL)
 _XML = re.compile(r"<(?:property\s+name=\")?([\w.:-]+)\"?\s*>\s*([^<>]+?)\s*<")
-_CODE = re.compile(r"([\w.-]+)[\"']?\s*(?:[=:,(]|=>|:=)\s*[\"']?(\d[\w.]*)")
+_CODE = re.compile(
+    r"([\w.-]+)[\"']?\s*(?:[=:,(]|=>|:=)\s*[\"']?"
+    r"(\d[\w.]*(?:\s*\*\s*time\.[A-Z]\w*)?|time\.[A-Z]\w*(?:\s*\*\s*\d+)?)"
+)
 _HOCON = re.compile(r"([\w.\"-]+)\s*(?:[=:]\s*|(?=\{))(.*)")
 _UNSET = frozenset({"", "~", "null"})
 _KEYED = re.compile(r"([^\s=:]+)\s*(?:[=:]\s*|\s)(.*)")
