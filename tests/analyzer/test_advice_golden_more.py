@@ -49,7 +49,7 @@ def test_consuls_multiplier_scales_three_durations(factor: int, durations: tuple
 
 
 def test_consuls_multiplier_outlives_the_pauses_that_were_seen() -> None:
-    """A leader silent for 1.5 s needs a lease of 1.5 s and an interval: factor 5 has 2.5 s, 1 is too little."""
+    """A leader silent for 1.5 s needs a lease of that and an interval: 5 has 2.5 s, 1 is too little."""
     measured = Measured(rtt_p99_s=0.002, rtt_mean_max_s=0.001, silence=silent_for(1.5))
     assert advice_for("consul", {}, measured).verdict == "keep"
     choices = advice_for("consul", {"raft_multiplier": 1}, measured).choices
@@ -102,7 +102,7 @@ def test_memberlists_suspicion_in_lan_and_wan(
 
 
 def test_yugabytedb_gives_a_leader_up_after_3_s_and_across_regions_after_7_5() -> None:
-    """500 ms × 6, and the 1500 ms × 5 with a lease of 6 s that YugabyteDB Anywhere sets for several regions."""
+    """500 ms × 6; 1500 ms × 5 with a lease of 6 s is what YugabyteDB Anywhere sets for several."""
     regions = {"heartbeat_interval": 1500.0, "max_missed": 5.0, "leader_lease": 6000.0, "ht_lease": 6000.0}
     assert figures("yugabytedb", {})["a leader is given up after"] == 3
     assert figures("yugabytedb", regions)["a leader is given up after"] == 7.5

@@ -78,7 +78,7 @@ def test_defaults_keep_the_products_own_rules(product: Product) -> None:
 
 
 def test_in_a_quiet_network_nothing_has_to_be_changed(product: Product) -> None:
-    """Vendors' defaults suit a calm local network, save documented exceptions; what is unset may be advised."""
+    """Vendors' defaults suit a calm local network, save documented exceptions and what is unset."""
     advice = advise(product, calm(0.1), {}, Wish(1.0))
     assert advice.verdict in {"keep", "tune"}, advice.problems or advice.missing
     documented = {name for each in product.constraints if each.expected for name in each.rule.names}

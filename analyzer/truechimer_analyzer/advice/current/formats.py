@@ -24,6 +24,7 @@ _CODE = re.compile(
     r"([\w.-]+)[\"']?\s*(?:[=:,(]|=>|:=)\s*[\"']?"
     r"(\d[\w.]*(?:\s*\*\s*time\.[A-Z]\w*)?|time\.[A-Z]\w*(?:\s*\*\s*\d+)?)"
 )
+_REMARK = re.compile(r"(?:^|\s)(?:#|//|--\s).*")
 _HOCON = re.compile(r"([\w.\"-]+)\s*(?:[=:]\s*|(?=\{))(.*)")
 _UNSET = frozenset({"", "~", "null"})
 _KEYED = re.compile(r"([^\s=:]+)\s*(?:[=:]\s*|\s)(.*)")
@@ -208,12 +209,14 @@ def _leaves(value: Any, path: str, text: str) -> Iterator[Line]:  # noqa: ANN401
         yield Line((path, str(value)), number, keyed=True)
 
 
-def _matched(pattern: re.Pattern[str]) -> Callable[[str], Iterator[Line]]:
+def _matched(
+    pattern: re.Pattern[str], remark: re.Pattern[str] | None = None
+) -> Callable[[str], Iterator[Line]]:
     """Whatever a pattern (name, value) finds, line by line: XML's elements, calls in programs."""
 
     def read(text: str) -> Iterator[Line]:
         for number, line in enumerate(text.splitlines(), start=1):
-            for found in pattern.finditer(line):
+            for found in pattern.finditer(line if remark is None else remark.sub("", line)):
                 yield Line((found.group(1), found.group(2)), number, keyed=True)
 
     return read
@@ -260,5 +263,5 @@ _READERS: Mapping[str, Callable[[str], Iterator[Line]]] = {
     "toml": _toml,
     "json": _json,
     "xml": _matched(_XML),
-    "code": _matched(_CODE),
+    "code": _matched(_CODE, _REMARK),
 }
