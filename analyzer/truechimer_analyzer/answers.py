@@ -230,7 +230,9 @@ def _stability(reader: Reader, question: Question, limits: LimitsConfig) -> dict
 def _timeouts(reader: Reader, question: Question, limits: LimitsConfig) -> dict[str, object]:
     wanted = products.asked_for(question)
     probes = reader.rows("truechimer_rtt", operations.FIELDS)
-    nodes = binding.ends(probes, sorted({known.node for known in reader.known}))
+    nodes = None
+    if len(probes):
+        nodes = binding.ends(probes, sorted({known.node for known in reader.known}))
     stops = reader.rows("truechimer_pause", binding.PAUSE_FIELDS, nodes=nodes)
     windows = reader.rows("truechimer_pause_window", holder.WINDOW_FIELDS, nodes=nodes)
     fsyncs = reader.rows("truechimer_fsync", products.FSYNC_FIELDS) if wanted.needs("fsync") else None
@@ -245,6 +247,7 @@ def _timeouts(reader: Reader, question: Question, limits: LimitsConfig) -> dict[
         lambda: timeouts.advise(probes, stops, windows, question),
         probes,
         stops,
+        windows,
         fsyncs,
         apart,
     )

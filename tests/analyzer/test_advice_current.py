@@ -196,6 +196,26 @@ def test_a_setting_with_two_values_is_refused_with_both_lines() -> None:
         read_present(twice, [load("etcd")])
 
 
+def test_blocks_and_semicolons_of_words_are_understood() -> None:
+    """nginx writes blocks in one line, or a setting in several of them."""
+    (line,) = read_lines("location / { proxy_read_timeout 30; }", "conf")
+    assert line.words[3:5] == ("proxy_read_timeout", "30;")
+    lines = read_lines("http {\n  a 1;\n  server {\n    a 2;\n  }\n  b 3;\n}\nc 4\n", "conf")
+    assert [(each.words, each.section) for each in lines if len(each.words) == 2] == [
+        (("a", "1"), "http of line 1"),
+        (("a", "2"), "http of line 1 server of line 3"),
+        (("b", "3"), "http of line 1"),
+        (("c", "4"), ""),
+    ]
+    lines = read_lines("defaults\n  timeout connect 5s\nbackend b\n  timeout connect 9s\n", "conf")
+    assert [each.section for each in lines if each.words[0] == "timeout"] == [
+        "defaults of line 1",
+        "backend of line 3",
+    ]
+    once = "x { cluster-node-timeout 5000; }\n"
+    assert read_present(once, [load("redis-cluster")]).settings == {"node_timeout": 5000}
+
+
 def test_of_lines_in_the_same_place_the_last_counts() -> None:
     assert read_present("tickTime=1000\ntickTime=4000\n").settings == {"tick_time": 4000}
 

@@ -188,3 +188,16 @@ def test_pauses_are_reported_with_their_exposure_and_what_is_beside_them() -> No
     ):
         assert part in text, part
     assert "None" not in text
+
+
+def test_timeouts_of_pauses_alone_are_reported_with_what_no_lease_promises():
+    """A GC log that was imported: nobody probed, and the report says so."""
+    samples = [made.pause_window(10.0 * at, source="db", runtime="jvm") for at in range(8641)]
+    samples += [made.pause(at, 2.5, "gc", source="db", runtime="jvm") for at in (1000.3, 30_000.3, 70_000.3)]
+    store = made.ArrayStore(samples, 86_400)
+    options = {"since": "30d", "kind": "timeouts", "false_per_month": "100"}
+    found = str(answer("report", options, store)["markdown"])
+    assert "From pauses alone, watched for 1 days" in found or "From pauses alone, watched for 24" in found
+    assert "a holder stopped for longer" in found
+    assert "fencing tokens" in found
+    assert "nobody probed" in found

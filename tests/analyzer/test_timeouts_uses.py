@@ -124,6 +124,28 @@ def test_hedging_where_more_than_that_is_lost_has_no_time() -> None:
     assert "lost" in hedge["refused"]["reason"]
 
 
+def test_pauses_alone_are_advice_for_heartbeats_and_say_that_nobody_probed() -> None:
+    """A GC log that was imported: three stops in a day, watched all the time."""
+    day: Any = ArrayStore(
+        [
+            *(made.pause_window(10.0 * at, source="db", runtime="jvm") for at in range(8641)),
+            *(made.pause(at, 2.5, "gc", source="db", runtime="jvm") for at in (1000.3, 30_000.3, 70_000.3)),
+        ],
+        86_400,
+    )
+    document: Any = answer("timeouts", {"since": "30d", "false_per_month": "100"}, day)
+    found = {use["use"]: use for use in document["uses"]}
+    assert list(found) == ["heartbeat", "suspicion", "election", "session", "lease"]
+    assert found["heartbeat"]["timeout_s"] == pytest.approx(3.5)
+    assert found["heartbeat"]["interval_s"] == 1.0
+    assert found["heartbeat"]["binding"] == "pause:gc@a"
+    assert "nobody probed" in document["assumptions"][0]
+    assert document["evidence"]["max_pause_s"] == 2.5
+    tolerant: Any = answer("timeouts", {"since": "30d", "false_per_month": "300"}, day)
+    assert tolerant["uses"][0]["timeout_s"] == pytest.approx(1.0)
+    assert tolerant["uses"][0]["false_per_month"]["estimate"] == pytest.approx(90, rel=0.01)
+
+
 def test_pauses_of_a_watched_process_lengthen_its_silences_and_bind() -> None:
     """The probes, answered by the agent, felt nothing of them."""
     pauses = [

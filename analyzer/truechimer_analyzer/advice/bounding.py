@@ -201,6 +201,8 @@ def _reason(
     bounds: tuple[float | None, float | None],
 ) -> str:
     low, high = found
+    if setting.kind == "fixed":
+        return "compiled in"
     if advised is None:
         return "unset, and nothing that was measured asks for it"
     if same(current, advised):

@@ -16,7 +16,7 @@ import numpy as np
 
 from truechimer_analyzer.advice.measured import Stream
 from truechimer_analyzer.advice.values import shown_s
-from truechimer_analyzer.timeouts.silences import silences
+from truechimer_analyzer.timeouts.silences import of_pauses, silences
 from truechimer_analyzer.timeouts.tail import NONE_SEEN, round_up
 from truechimer_analyzer.timeouts.use import MONTH_S, tail_of
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from truechimer_analyzer.stores import Columns
+    from truechimer_analyzer.timeouts.holder import Holder
     from truechimer_analyzer.timeouts.operations import Operations
     from truechimer_analyzer.timeouts.tail import Tail
 
@@ -34,12 +35,12 @@ _SAME_INTERVAL = 1.01
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """Operations with their tail, and how many of them a month has; ``interval_s`` is what was replayed."""
+    """Operations with their tail, how many of them a month has, and what is to be known of them."""
 
     of: Operations
     tail: Tail
     per_month: float
-    interval_s: float | None = None
+    note: str | None = None
 
     def timeout_s(self, false_per_month: float) -> float | None:
         found = self.tail.smallest(false_per_month / self.per_month)
@@ -68,18 +69,19 @@ class _Judged:
         )
 
 
-def silence_stream(every: Operations, pauses: Columns, false_per_month: float) -> Stream | None:
-    """Hearing nothing of a live peer, on any of the paths; None where no path shows two replies."""
-    if not len(every.rtt_s):
-        return None
+def silence_stream(
+    every: Operations, pauses: Columns, holder: Holder, false_per_month: float
+) -> Stream | None:
+    """Hearing nothing of a live peer, on any of the paths; of pauses alone where nobody probed.
+
+    None where nobody watched for these either.
+    """
 
     @functools.cache
     def judged(every_s: float) -> _Judged | None:
-        return _silences(every, pauses, every_s)
+        return _silences(every, pauses, holder, every_s) if every_s > 0 else None
 
-    if judged(0.0) is None:
-        return None
-    return _stream(judged, false_per_month)
+    return None if judged(1.0) is None else _stream(judged, false_per_month)
 
 
 def reply_stream(every: Operations, false_per_month: float) -> Stream | None:
@@ -110,17 +112,18 @@ def _stream(judged: Callable[[float], _Judged | None], false_per_month: float) -
 
     def note(every_s: float) -> str | None:
         found = judged(every_s)
-        if found is None or found.interval_s is None or found.interval_s <= every_s * _SAME_INTERVAL:
-            return None
-        return f"judged by probes one every {shown_s(found.interval_s)}"
+        return None if found is None else found.note
 
     return Stream(timeout_s, rate, refusal, note)
 
 
-def _silences(every: Operations, pauses: Columns, every_s: float) -> _Judged | None:
+def _silences(every: Operations, pauses: Columns, holder: Holder, every_s: float) -> _Judged | None:
     heard = silences(every, pauses, every_s)
     if heard is None:
-        return None
+        alone = of_pauses(holder, every_s)
+        if alone is None:
+            return None
+        return _Judged(alone.each, tail_of(alone.each), MONTH_S / every_s, "of pauses alone: nobody probed")
     of = heard.each
     length_s = of.rtt_s.copy()
     for index in range(len(of.paths)):
@@ -133,4 +136,7 @@ def _silences(every: Operations, pauses: Columns, every_s: float) -> _Judged | N
             kept = own[length_s[own] < _LOST_INTERVALS * usual_s]
             length_s[kept] = np.maximum(length_s[kept] - usual_s, 0.0) + every_s
     judged = replace(of, rtt_s=length_s)
-    return _Judged(judged, tail_of(judged), MONTH_S / heard.interval_s, heard.interval_s)
+    note = None
+    if heard.interval_s > every_s * _SAME_INTERVAL:
+        note = f"judged by probes one every {shown_s(heard.interval_s)}"
+    return _Judged(judged, tail_of(judged), MONTH_S / heard.interval_s, note)

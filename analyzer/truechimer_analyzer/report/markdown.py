@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from truechimer.errors import NotEnough
 from truechimer_analyzer.report import mesh
 from truechimer_analyzer.report import pauses as stops
 from truechimer_analyzer.report import stability as steadiness
+from truechimer_analyzer.report import timeouts as advice
 from truechimer_analyzer.report.blocks import escaped, listed, table
 from truechimer_analyzer.report.figures import count, length, rate, signed
-from truechimer_analyzer.timeouts import ASSUMPTIONS, TimeoutsRefused
 from truechimer_analyzer.window import iso
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from truechimer.config.model import LimitsConfig
+    from truechimer.errors import NotEnough
     from truechimer_analyzer.window import Window
 
 Document = dict[str, Any]
@@ -63,8 +63,8 @@ def render(
         parts += ["## Pauses", *stops.section(pauses)]
         rests_on += stops.ASSUMPTIONS
     if timeouts is not None:
-        parts += ["## Timeouts", *_timeouts(timeouts)]
-        rests_on += ASSUMPTIONS
+        parts += ["## Timeouts", *advice.section(timeouts)]
+        rests_on += advice.assumptions(timeouts)
     parts += ["## What this rests on", listed(rests_on)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -184,61 +184,3 @@ def _rtt(rtt: Mapping[str, Any]) -> Iterator[str]:
         ],
     )
     yield "– stands for a percentile that too few replies support. Lost probes are in no percentile."
-
-
-def _timeouts(timeouts: Mapping[str, Any] | NotEnough) -> Iterator[str]:
-    if not isinstance(timeouts, NotEnough):
-        yield from _advised(timeouts)
-        return
-    yield f"**Refused**: {escaped(timeouts)}."
-    if isinstance(timeouts, TimeoutsRefused):
-        yield from _advised(timeouts.document)
-
-
-def _advised(timeouts: Mapping[str, Any]) -> Iterator[str]:
-    evidence = timeouts["evidence"]
-    yield (
-        f"From {count(evidence['samples'], 'operation')} on {count(evidence['paths'], 'path')} over "
-        f"{length(evidence['span_s'])} ({evidence['lost']} lost), worth {evidence['n_eff']:.0f} independent "
-        f"ones; a month is 30 days at {evidence['rate_hz']:.3g} operations a second; asked for at most "
-        f"{timeouts['asked']['false_per_month']:g} false timeouts a month."
-    )
-    yield table(
-        ("use", "timeout", "false a month", "at most (95 %)", "binding", "strictest supported"),
-        [_use(use) for use in timeouts["uses"]],
-    )
-    yield listed(
-        f"{escaped(use['use'])}: {escaped(use['refused']['reason'])}"
-        for use in timeouts["uses"]
-        if use["refused"]
-    )
-    if timeouts["backtest"]:
-        yield "Fitted on the first half of the window, judged on the second:"
-        yield table(
-            ("detector", "operations", "mistakes", "a month", "worst hour"),
-            [
-                (
-                    escaped(trial["detector"]) + (" (fitted)" if trial["fitted"] else ""),
-                    str(trial["operations"]),
-                    str(trial["mistakes"]),
-                    f"{trial['mistakes_per_month']:.3g}",
-                    trial["worst_window"] or "–",
-                )
-                for trial in timeouts["backtest"]
-            ],
-        )
-
-
-def _use(use: Document) -> tuple[str, ...]:
-    false = use["false_per_month"]
-    supported = use["strictest_supported"]
-    return (
-        escaped(use["use"]),
-        "refused" if use["timeout_s"] is None else length(use["timeout_s"]),
-        "–" if false is None else f"{false['estimate']:.3g}",
-        "–" if false is None else f"{false['upper']:.3g}",
-        escaped(use["binding"]),
-        "–"
-        if supported is None
-        else f"{length(supported['timeout_s'])} at {supported['false_per_month']:.3g} a month",
-    )

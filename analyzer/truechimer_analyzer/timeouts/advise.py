@@ -11,6 +11,7 @@ from truechimer.errors import NotEnough
 from truechimer_analyzer.timeouts import hedge, liveness, use
 from truechimer_analyzer.timeouts.backtest import backtest
 from truechimer_analyzer.timeouts.binding import lengths_s
+from truechimer_analyzer.timeouts.holder import holder_of
 from truechimer_analyzer.timeouts.operations import operations
 from truechimer_analyzer.timeouts.tail import round_up
 from truechimer_analyzer.timeouts.use import Kind, Wish, tail_of
@@ -37,6 +38,10 @@ ASSUMPTIONS = (
 )
 
 
+_PROBE = "let the agents probe (mesh, [[probe]] of kind tcp or icmp) for a while, or widen --since"
+_PAUSES_ALONE = "nobody probed: what the network delays and loses is in none of these figures"
+
+
 class TimeoutsRefused(NotEnough):
     """Every use was refused; ``document`` is the answer with the reasons and what is supported."""
 
@@ -53,12 +58,11 @@ def advise(probes: Columns, pauses: Columns, windows: Columns, question: Questio
     every use is refused.
     """
     every = operations(probes)
+    if not len(probes):
+        return _of_pauses(every, pauses, windows, question)
     rate_hz = question.rate_hz or every.rate_hz
     if not len(every.rtt_s) or rate_hz is None:
-        raise NotEnough(
-            _missing(every),
-            hint="let the agents probe (mesh, [[probe]] of kind tcp or icmp) for a while, or widen --since",
-        )
+        raise NotEnough(_missing(every), hint=_PROBE)
     wish = Wish(question.false_per_month, question.detect_within_s, rate_hz)
     tail = tail_of(every)
     uses = [use.describe(REQUEST, every, tail, pauses, wish)]
@@ -68,7 +72,6 @@ def advise(probes: Columns, pauses: Columns, windows: Columns, question: Questio
     uses += liveness.uses(every, pauses, windows, wish, question.heartbeat_s)
     promised = list(uses)
     uses.append(hedge.describe(every, tail, pauses, wish))
-    pauses_s = lengths_s(pauses)
     document: dict[str, object] = {
         "evidence": {
             "paths": len(every.paths),
@@ -77,17 +80,13 @@ def advise(probes: Columns, pauses: Columns, windows: Columns, question: Questio
             "lost": len(every.lost_s),
             **every.others,
             "max_rtt_s": float(every.rtt_s.max()),
-            "max_pause_s": float(np.nanmax(pauses_s)) if np.isfinite(pauses_s).any() else None,
+            "max_pause_s": _longest_pause_s(pauses),
             "n_eff": tail.n_eff,
             "mean_cluster": tail.cluster_size,
             "rate_hz": rate_hz,
             "supported_exceedance": tail.supported_exceedance,
         },
-        "asked": {
-            "false_per_month": wish.target * wish.per_month,
-            "detect_within_s": wish.detect_within_s,
-            "heartbeat_s": question.heartbeat_s,
-        },
+        "asked": _asked(wish, question),
         "uses": uses,
         "frontier": _frontier(tail, wish),
         "products": [],
@@ -96,6 +95,49 @@ def advise(probes: Columns, pauses: Columns, windows: Columns, question: Questio
     }
     _refuse_if_empty(promised, document)
     return document
+
+
+def _of_pauses(every: Operations, pauses: Columns, windows: Columns, question: Question) -> dict[str, object]:
+    """Where nobody probed: what pauses alone ask of the uses that watch a peer by its heartbeats."""
+    wish = Wish(question.false_per_month, question.detect_within_s, question.rate_hz or 1.0)
+    uses = liveness.uses(every, pauses, windows, wish, question.heartbeat_s)
+    if not uses:
+        raise NotEnough(_missing(every), hint=_PROBE)
+    holder = holder_of(pauses, windows)
+    document: dict[str, object] = {
+        "evidence": {
+            "paths": 0,
+            "samples": 0,
+            "span_s": holder.observed_s,
+            "lost": 0,
+            "max_rtt_s": None,
+            "max_pause_s": _longest_pause_s(pauses),
+            "n_eff": uses[0]["evidence"]["n_eff"],  # type: ignore[index]
+            "rate_hz": None,
+            "supported_exceedance": uses[0]["evidence"]["supported_exceedance"],  # type: ignore[index]
+        },
+        "asked": _asked(wish, question),
+        "uses": uses,
+        "frontier": [],
+        "products": [],
+        "backtest": [],
+        "assumptions": [_PAUSES_ALONE, *ASSUMPTIONS],
+    }
+    _refuse_if_empty(uses, document)
+    return document
+
+
+def _asked(wish: Wish, question: Question) -> dict[str, object]:
+    return {
+        "false_per_month": wish.target * wish.per_month,
+        "detect_within_s": wish.detect_within_s,
+        "heartbeat_s": question.heartbeat_s,
+    }
+
+
+def _longest_pause_s(pauses: Columns) -> float | None:
+    pauses_s = lengths_s(pauses)
+    return float(np.nanmax(pauses_s)) if np.isfinite(pauses_s).any() else None
 
 
 def _refuse_if_empty(uses: list[dict[str, object]], document: dict[str, object]) -> None:

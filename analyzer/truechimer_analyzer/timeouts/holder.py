@@ -13,6 +13,8 @@ from truechimer_analyzer.timeouts.binding import DISK, lengths_s
 from truechimer_analyzer.window import NS, groups
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from truechimer_analyzer.stores import Columns
@@ -22,11 +24,20 @@ WINDOW_FIELDS = ("observed_seconds",)
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Stops of all nodes, those of one node that overlap as one; ``observed_s``: node-seconds watched."""
+    """Stops of all nodes, those of one node that overlap as one: when (Unix s) and how long, one row each.
+
+    ``watched_s``: how long each (cluster, node) was watched; ``node`` counts in its order.
+    """
 
     began_s: NDArray[np.float64]
     lasted_s: NDArray[np.float64]
-    observed_s: float
+    node: NDArray[np.intp]
+    watched_s: Mapping[tuple[str, str], float]
+
+    @property
+    def observed_s(self) -> float:
+        """Node-seconds watched."""
+        return sum(self.watched_s.values())
 
     @property
     def longest_s(self) -> float | None:
@@ -46,25 +57,30 @@ class Holder:
 def holder_of(pauses: Columns, windows: Columns) -> Holder:
     """From rows of truechimer_pause and truechimer_pause_window; disks stop nobody but who waits for them.
 
-    A node was watched for as long as the best watched of its sources was.
+    A node was watched for as long as the best watched of its sources was; stops of one that was not watched
+    do not count.
     """
     least_s = lengths_s(pauses)
     kept = np.flatnonzero(np.isfinite(least_s) & (least_s > 0))
-    begans, lasteds = [np.zeros(0)], [np.zeros(0)]
-    for _, rows in groups(pauses.tags["cluster"][kept], pauses.tags["node"][kept]):
-        own = kept[rows]
-        began_s, lasted_s = _merged(pauses.time_ns[own] / NS, least_s[own])
-        begans.append(began_s)
-        lasteds.append(lasted_s)
-    observed: dict[tuple[str, str], float] = {}
+    stops: dict[tuple[str, ...], NDArray[np.intp]] = {
+        key: kept[rows] for key, rows in groups(pauses.tags["cluster"][kept], pauses.tags["node"][kept])
+    }
+    watched: dict[tuple[str, str], float] = {}
     seconds = plausible.seconds(windows.fields["observed_seconds"])
     for (cluster, node, _, runtime), rows in groups(
         *(windows.tags[tag] for tag in ("cluster", "node", "source", "runtime"))
     ):
         if runtime != DISK:
             watched_s = float(np.nansum(seconds[rows]))
-            observed[cluster, node] = max(observed.get((cluster, node), 0.0), watched_s)
-    return Holder(np.concatenate(begans), np.concatenate(lasteds), sum(observed.values()))
+            watched[cluster, node] = max(watched.get((cluster, node), 0.0), watched_s)
+    begans, lasteds, nodes = [np.zeros(0)], [np.zeros(0)], [np.zeros(0, dtype=np.intp)]
+    for index, key in enumerate(watched):
+        if (own := stops.get(key)) is not None:
+            began_s, lasted_s = _merged(pauses.time_ns[own] / NS, least_s[own])
+            begans.append(began_s)
+            lasteds.append(lasted_s)
+            nodes.append(np.full(len(began_s), index, dtype=np.intp))
+    return Holder(np.concatenate(begans), np.concatenate(lasteds), np.concatenate(nodes), watched)
 
 
 def _merged(

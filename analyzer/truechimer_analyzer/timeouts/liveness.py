@@ -13,7 +13,7 @@ import numpy as np
 
 from truechimer_analyzer.timeouts import lease
 from truechimer_analyzer.timeouts.holder import Holder, holder_of
-from truechimer_analyzer.timeouts.silences import Silences, silences
+from truechimer_analyzer.timeouts.silences import Silences, of_pauses, silences
 from truechimer_analyzer.timeouts.tail import round_up
 from truechimer_analyzer.timeouts.use import Detection, Kind, Wish, describe, tail_of
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from truechimer_analyzer.stores import Columns
     from truechimer_analyzer.timeouts.operations import Operations
 
+HEARTBEAT_S = 1.0
 GUARDS_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 # A connection and a greeting: what a client whose connection broke has to do before it is heard of again.
 RECONNECT_TRIPS = 2
@@ -29,24 +30,27 @@ RECONNECT_TRIPS = 2
 def uses(
     every: Operations, pauses: Columns, windows: Columns, wish: Wish, heartbeat_s: float | None
 ) -> list[dict[str, object]]:
-    """The five uses at a heartbeat every ``heartbeat_s`` (None: as often as was probed).
+    """The five uses at a heartbeat every ``heartbeat_s`` (None: as often as was probed, 1 s without probes).
 
-    ``windows`` are rows of truechimer_pause_window. Empty where no path shows two replies.
+    ``windows`` are rows of truechimer_pause_window. Where no path shows two replies the silences are those
+    of pauses alone; empty where nobody watched for these either.
     """
+    holder = holder_of(pauses, windows)
     heard = silences(every, pauses, 0.0 if heartbeat_s is None else heartbeat_s)
+    if heard is None:
+        heard = of_pauses(holder, HEARTBEAT_S if heartbeat_s is None else heartbeat_s)
     if heard is None:
         return []
     tail = tail_of(heard.each)
     wish = Wish(wish.false_per_month, wish.detect_within_s, 1 / heard.interval_s)
-    return [
-        describe(kind, heard.each, tail, pauses, wish)
-        for kind in _kinds(heard, every, holder_of(pauses, windows))
-    ]
+    return [describe(kind, heard.each, tail, pauses, wish) for kind in _kinds(heard, every, holder)]
 
 
 def _kinds(heard: Silences, every: Operations, holder: Holder) -> list[Kind]:
     interval_s = heard.interval_s
-    trip_s, longest_trip_s = float(np.median(every.rtt_s)), float(every.rtt_s.max())
+    trip_s, longest_trip_s = 0.0, 0.0
+    if len(every.rtt_s):
+        trip_s, longest_trip_s = float(np.median(every.rtt_s)), float(every.rtt_s.max())
     # A peer dies right before its next heartbeat is due, or right after it was sent.
     noticed = Detection(min=(1.0, -interval_s), mean=(1.0, (trip_s - interval_s) / 2), max=(1.0, trip_s))
     elected = Detection(

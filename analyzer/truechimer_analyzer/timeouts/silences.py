@@ -15,19 +15,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from truechimer_analyzer.timeouts.binding import lengths_s
-from truechimer_analyzer.timeouts.operations import Operations
+from truechimer_analyzer.timeouts.operations import Operations, Path
 from truechimer_analyzer.window import NS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from truechimer_analyzer.stores import Columns
+    from truechimer_analyzer.timeouts.holder import Holder
 
 # After so many intervals without a probe nobody looked: that is no silence of the peer.
 UNWATCHED_INTERVALS = 3.0
 # Probes are jittered: every 10th of probes every 0.1 s stands for one every second.
 _SLACK = 0.01
 _LOST_LENGTH = np.inf
+ANYBODY, PAUSES = "*", "pauses"
+"""The peer and the kind of a path of which only one end's pauses are known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,31 @@ def silences(every: Operations, pauses: Columns, heartbeat_s: float) -> Silences
         {},
     )
     return Silences(replayed, float(np.median([one.interval_s for one in found])), heartbeat_s)
+
+
+def of_pauses(holder: Holder, heartbeat_s: float) -> Silences | None:
+    """The silences of heartbeats every ``heartbeat_s`` that pauses alone make; None where nobody watched.
+
+    Each stop is one silence of its length and an interval; the time watched holds as many heartbeats as fit.
+    What the network does is not in them.
+    """
+    counts = [int(watched_s / heartbeat_s) for watched_s in holder.watched_s.values()]
+    if not sum(counts):
+        return None
+    stops = np.bincount(holder.node, minlength=len(counts))
+    # When the others were is of no consequence: no two of them are beyond any timeout.
+    quiet = np.repeat(np.arange(len(counts)), np.maximum(0, np.array(counts) - stops))
+    first_s = float(holder.began_s.min()) if len(holder.began_s) else 0.0
+    last_s = first_s + max(holder.watched_s.values())
+    length_s = np.concatenate([holder.lasted_s + heartbeat_s, np.full(len(quiet), heartbeat_s)])
+    time_s = np.concatenate([holder.began_s, np.linspace(first_s, last_s, len(quiet))])
+    path = np.concatenate([holder.node, quiet])
+    order = np.argsort(time_s, kind="stable")
+    nodes = tuple(Path(cluster, node, ANYBODY, PAUSES) for cluster, node in holder.watched_s)
+    felt = Operations(
+        nodes, length_s[order], time_s[order], path[order], np.zeros(0), np.zeros(0, dtype=np.intp), {}
+    )
+    return Silences(felt, heartbeat_s, heartbeat_s)
 
 
 _NONE: tuple[NDArray[np.float64], NDArray[np.float64]] = (np.zeros(0), np.zeros(0))
