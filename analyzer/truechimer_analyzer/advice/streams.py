@@ -36,6 +36,7 @@ _LOST_INTERVALS = 1.5
 _SAME_INTERVAL = 1.01
 # Heartbeats rarer than so many probes are not replayed: each phase of them is a stream of its own.
 _MOST_PHASES = 20_000
+_MOST_HEARTBEATS = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,6 @@ def silence_stream(
 
     None where nobody watched for these either.
     """
-
     most_s = _MOST_PHASES / (every.rate_hz or 1.0)
 
     @functools.cache
@@ -127,15 +127,22 @@ def _stream(judged: Callable[[float], _Judged | None], false_per_month: float) -
 def _silences(every: Operations, pauses: Columns, holder: Holder, every_s: float) -> _Judged | None:
     heard = silences(every, pauses, every_s)
     if heard is None:
-        alone = of_pauses(holder, every_s)
-        if alone is None:
-            return None
-        return _Judged(alone.each, tail_of(alone.each), MONTH_S / every_s, "of pauses alone: nobody probed")
+        return _of_pauses_alone(holder, every_s)
     if heard.interval_s <= every_s * _SAME_INTERVAL:
         return _Judged(heard.each, tail_of(heard.each), MONTH_S / heard.interval_s)
     quick = _quicker(every, pauses, every_s)
     note = f"judged by probes one every {shown_s(heard.interval_s)}"
     return _Judged(quick, tail_of(quick), MONTH_S / heard.interval_s, note)
+
+
+def _of_pauses_alone(holder: Holder, every_s: float) -> _Judged | None:
+    """Of no more heartbeats than fit in memory: between them it is quiet, and a stop is as long to all."""
+    replayed_s = max(every_s, sum(holder.watched_s.values()) / _MOST_HEARTBEATS)
+    alone = of_pauses(holder, replayed_s)
+    if alone is None:
+        return None
+    of = replace(alone.each, rtt_s=alone.each.rtt_s - replayed_s + every_s)
+    return _Judged(of, tail_of(of), MONTH_S / replayed_s, "of pauses alone: nobody probed")
 
 
 def _quicker(every: Operations, pauses: Columns, every_s: float) -> Operations:
