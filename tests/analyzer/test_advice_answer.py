@@ -165,6 +165,43 @@ def test_heartbeats_rarer_and_more_frequent_than_the_probes() -> None:
     assert stream.timeout_s(0.0) is None
 
 
+def test_a_pause_lengthens_quick_heartbeats_by_itself_and_one_of_their_intervals() -> None:
+    """Stops of 600 ms at either end, of probes every second: a silence of 700 ms to heartbeats of 100 ms."""
+    every = operations(made.columns("truechimer_rtt", hour(0.001)))
+    for node in ("a", "b"):
+        stops = [made.pause(100.0 * at + 0.3, 0.6, node=node) for at in range(1, 30)]
+        pauses = made.columns("truechimer_pause", stops)
+        holder = holder_of(pauses, made.columns("truechimer_pause_window", []))
+        stream = silence_stream(every, pauses, holder, 3000)
+        assert stream is not None
+        assert stream.timeout_s(0.1) == pytest.approx(0.7, abs=0.01)
+        slow = stream.timeout_s(2.0)
+        assert slow is not None
+        assert slow >= 2.6
+    elsewhere = made.columns("truechimer_pause", [made.pause(100.0, 0.6, node="c")])
+    stream = silence_stream(every, elsewhere, holder, 3000)
+    assert stream is not None
+    quick = stream.timeout_s(0.1)
+    assert quick is not None
+    assert quick < 0.2
+
+
+def test_pauses_alone_are_evidence_for_heartbeats() -> None:
+    """An imported log of collections, no probe: ten stops of 800 ms in an hour that was watched."""
+    windows = made.columns("truechimer_pause_window", [made.pause_window(10.0 * at) for at in range(360)])
+    pauses = made.columns("truechimer_pause", [made.pause(300.0 * at + 100, 0.8) for at in range(10)])
+    nothing = operations(made.columns("truechimer_rtt", []))
+    stream = silence_stream(nothing, pauses, holder_of(pauses, windows), 5000)
+    assert stream is not None
+    assert stream.timeout_s(1.0) == pytest.approx(1.8)
+    assert stream.note is not None
+    assert "nobody probed" in (stream.note(1.0) or "")
+    # Millions of heartbeats are not made up one by one.
+    assert stream.timeout_s(0.0001) == pytest.approx(0.8, abs=0.01)
+    unwatched = holder_of(pauses, made.columns("truechimer_pause_window", []))
+    assert silence_stream(nothing, made.columns("truechimer_pause", []), unwatched, 5000) is None
+
+
 def test_replies_are_judged_at_the_rate_of_the_requests() -> None:
     every = operations(made.columns("truechimer_rtt", hour()))
     stream = reply_stream(every, 1000.0)

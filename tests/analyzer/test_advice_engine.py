@@ -285,6 +285,8 @@ def test_present_settings_are_checked_where_they_are_asked_about() -> None:
         '{"etcd": {"election-timeout": 1.5}}',
         '{"etcd": {"election-timeout": "1s"}}',
         '{"etcd": {"election-timeout": 1e999}}',
+        '{"etcd": {"election-timeout": 1e300}}',
+        '{"etcd": {"election-timeout": "99999999999999999999"}}',
     ):
         with pytest.raises(UserError, match="current"):
             parse_current(wrong, etcd)

@@ -16,9 +16,12 @@ import numpy as np
 
 from truechimer_analyzer.advice.measured import Stream
 from truechimer_analyzer.advice.values import shown_s
+from truechimer_analyzer.reading import nothing
+from truechimer_analyzer.timeouts.binding import PAUSE_FIELDS, lengths_s
 from truechimer_analyzer.timeouts.silences import of_pauses, silences
 from truechimer_analyzer.timeouts.tail import NONE_SEEN, round_up
 from truechimer_analyzer.timeouts.use import MONTH_S, tail_of
+from truechimer_analyzer.window import NS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,9 +31,12 @@ if TYPE_CHECKING:
     from truechimer_analyzer.timeouts.operations import Operations
     from truechimer_analyzer.timeouts.tail import Tail
 
-# A silence of about twice the interval or more is one in which a heartbeat was lost, or all stood still.
+# A silence of about twice the interval or more is one in which a probe was lost.
 _LOST_INTERVALS = 1.5
 _SAME_INTERVAL = 1.01
+# Heartbeats rarer than so many probes are not replayed: each phase of them is a stream of its own.
+_MOST_PHASES = 20_000
+_MOST_HEARTBEATS = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +82,11 @@ def silence_stream(
 
     None where nobody watched for these either.
     """
+    most_s = _MOST_PHASES / (every.rate_hz or 1.0)
 
     @functools.cache
     def judged(every_s: float) -> _Judged | None:
-        return _silences(every, pauses, holder, every_s) if every_s > 0 else None
+        return _silences(every, pauses, holder, every_s) if 0 < every_s <= most_s else None
 
     return None if judged(1.0) is None else _stream(judged, false_per_month)
 
@@ -120,23 +127,45 @@ def _stream(judged: Callable[[float], _Judged | None], false_per_month: float) -
 def _silences(every: Operations, pauses: Columns, holder: Holder, every_s: float) -> _Judged | None:
     heard = silences(every, pauses, every_s)
     if heard is None:
-        alone = of_pauses(holder, every_s)
-        if alone is None:
-            return None
-        return _Judged(alone.each, tail_of(alone.each), MONTH_S / every_s, "of pauses alone: nobody probed")
+        return _of_pauses_alone(holder, every_s)
+    if heard.interval_s <= every_s * _SAME_INTERVAL:
+        return _Judged(heard.each, tail_of(heard.each), MONTH_S / heard.interval_s)
+    quick = _quicker(every, pauses, every_s)
+    note = f"judged by probes one every {shown_s(heard.interval_s)}"
+    return _Judged(quick, tail_of(quick), MONTH_S / heard.interval_s, note)
+
+
+def _of_pauses_alone(holder: Holder, every_s: float) -> _Judged | None:
+    """Of no more heartbeats than fit in memory: between them it is quiet, and a stop is as long to all."""
+    replayed_s = max(every_s, sum(holder.watched_s.values()) / _MOST_HEARTBEATS)
+    alone = of_pauses(holder, replayed_s)
+    if alone is None:
+        return None
+    of = replace(alone.each, rtt_s=alone.each.rtt_s - replayed_s + every_s)
+    return _Judged(of, tail_of(of), MONTH_S / replayed_s, "of pauses alone: nobody probed")
+
+
+def _quicker(every: Operations, pauses: Columns, every_s: float) -> Operations:
+    """The silences of heartbeats that are sent more often than probes were: one for each probe."""
+    heard = silences(every, nothing("truechimer_pause", PAUSE_FIELDS), every_s)
+    assert heard is not None
     of = heard.each
     length_s = of.rtt_s.copy()
-    for index in range(len(of.paths)):
+    stops_s, lasted_s = pauses.time_ns / NS, lengths_s(pauses)
+    for index, path in enumerate(of.paths):
         own = np.flatnonzero(of.path == index)
         if not len(own):
             continue
-        usual_s = float(np.median(length_s[own]))
+        until_s = of.time_s[own] + of.rtt_s[own]
+        usual_s = float(np.median(of.rtt_s[own]))
         # In most silences nothing was lost: the median is the path's own interval.
         if usual_s > every_s * _SAME_INTERVAL:
-            kept = own[length_s[own] < _LOST_INTERVALS * usual_s]
-            length_s[kept] = np.maximum(length_s[kept] - usual_s, 0.0) + every_s
-    judged = replace(of, rtt_s=length_s)
-    note = None
-    if heard.interval_s > every_s * _SAME_INTERVAL:
-        note = f"judged by probes one every {shown_s(heard.interval_s)}"
-    return _Judged(judged, tail_of(judged), MONTH_S / heard.interval_s, note)
+            kept = own[of.rtt_s[own] < _LOST_INTERVALS * usual_s]
+            length_s[kept] = np.maximum(of.rtt_s[kept] - usual_s, 0.0) + every_s
+        node = pauses.tags["node"]
+        ends = ((node == path.node) | (node == path.peer)) & (pauses.tags["cluster"] == path.cluster)
+        mine = np.flatnonzero(ends & (lasted_s > 0))
+        at = np.searchsorted(until_s, stops_s[mine], side="right")
+        inside = (at < len(own)) & (stops_s[mine] >= of.time_s[own[0]])
+        np.maximum.at(length_s, own[at[inside]], lasted_s[mine[inside]] + every_s)
+    return replace(of, rtt_s=length_s)
