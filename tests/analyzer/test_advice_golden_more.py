@@ -59,6 +59,16 @@ def test_consuls_multiplier_outlives_the_pauses_that_were_seen() -> None:
     assert advised == 5
 
 
+def test_what_no_multiplier_outlives_is_to_be_fixed_first() -> None:
+    """6 s of silence need factor 18; 10 is the most, and that is said."""
+    measured = Measured(rtt_p99_s=0.002, rtt_mean_max_s=0.001, silence=silent_for(6.0))
+    advice = advice_for("consul", {}, measured)
+    multiplier = next(each for each in advice.choices if each.setting.key == "raft_multiplier")
+    assert (advice.verdict, multiplier.advised) == ("fix_first", 10)
+    assert multiplier.reason.startswith("as much as it can be; at least ")
+    assert any("10 is its maximum" in problem for problem in advice.problems)
+
+
 def test_consul_servers_further_apart_than_supported_are_told_so() -> None:
     measured = Measured(rtt_p99_s=0.12, rtt_mean_max_s=0.06, silence=silent_for(0.1))
     assert violated(advice_for("consul", {}, measured)) == ["mean RTT < 50ms", "p99 RTT < 100ms"]
