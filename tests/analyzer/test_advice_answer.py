@@ -95,6 +95,24 @@ def test_pauses_bind_and_are_named() -> None:
     assert entry["binding"] == "pause:gc@b"
 
 
+def test_a_log_of_collections_alone_is_advice_for_sessions() -> None:
+    """Nobody probed: pauses decide, are named, and what only probes tell is missing."""
+    samples = [
+        made.pause(600.0 * at + 100, 12.0, cause="gc", source="kafka", runtime="jvm") for at in range(6)
+    ]
+    samples += [made.pause_window(float(at), source="kafka", runtime="jvm") for at in range(0, HOUR, 10)]
+    document = ask(samples, product="kafka-consumer@2.8,redis-sentinel,etcd", false_per_month="3000")
+    consumer = product(document, "kafka-consumer")
+    assert consumer["verdict"] == "tune"
+    assert setting(consumer, "session.timeout.ms")["advised"] == 15_000
+    assert consumer["binding"] == "pause:gc@a"
+    assert "nobody probed" in setting(consumer, "session.timeout.ms")["reason"]
+    sentinel = product(document, "redis-sentinel")
+    assert sentinel["verdict"] == "fix_first"
+    assert "TILT" in sentinel["fix"]
+    assert product(document, "etcd")["verdict"] == "insufficient_data"
+
+
 def test_a_target_beyond_the_evidence_is_refused_and_still_audited() -> None:
     current = json.dumps({"etcd": {"election-timeout": 300}})
     with pytest.raises(TimeoutsRefused) as refused:

@@ -46,8 +46,9 @@ def gather(
         "pause_max_s": _longest_pause(pauses),
         "fsync_p99_s": disk,
     }
-    owners["silence"] = next((use["binding"] for use in uses if use["use"] == "heartbeat"), None)
+    owners["silence"] = owners["pause_max_s"]
     if longest_s is not None:
+        owners["silence"] = next((use["binding"] for use in uses if use["use"] == "heartbeat"), None)
         owners |= dict.fromkeys(("reply", "reply_s", "rtt_max_s", "one_way_s"), binding(every, pauses))
         owners |= _worst(every, {"rtt_mean_max_s": means_s, "rtt_p99_s": p99s_s})
     if len(connects.rtt_s):

@@ -118,7 +118,7 @@ def shown_s(value: float) -> str:
 
 def shown(setting: Setting, value_s: float) -> str:
     """A setting's value in seconds (or plain), as a reader wants it."""
-    return plain_number(value_s) if setting.unit == "" else shown_s(value_s)
+    return plain_number(float(f"{value_s:.4g}")) if setting.unit == "" else shown_s(value_s)
 
 
 def same(left: float | None, right: float | None) -> bool:
