@@ -201,6 +201,16 @@ def test_haproxys_server_is_down_after_three_checks() -> None:
     assert (quick.least, quick.most) == (2.5, 9)
 
 
+def test_haproxys_checks_outlast_the_silences_of_a_live_server() -> None:
+    """11 s of silence: three checks and two waits of 2.8 s are 14 s, an interval and the silence 13.8 s."""
+    measured = Measured(connect_s=0.01, silence=silent_for(11.0))
+    advice = advice_for("haproxy", {}, measured)
+    assert advice.verdict == "tune"
+    assert advice.advised is not None
+    assert next(each.advised for each in advice.choices if each.setting.key == "inter") == 2800
+    assert advice.advised.false_per_month == 0.5
+
+
 def test_nginx_waits_60_s_for_a_connection_and_never_longer_than_75() -> None:
     assert detects("nginx").most == 60
     assert violated(advice_for("nginx", {"connect_timeout": 90})) == ["proxy_connect_timeout <= 75s"]
