@@ -40,10 +40,26 @@ spec:
 """
 ETCD_UNIT = """\
 [Service]
-Environment=ETCD_HEARTBEAT_INTERVAL=250
-Environment="ETCD_NAME=a"
+Environment="ETCD_NAME=a" ETCD_HEARTBEAT_INTERVAL=250
 ExecStart=/usr/bin/etcd --name a \\
   --election-timeout=2500
+"""
+ETCD_COMPOSE = """\
+services:
+  etcd:
+    environment:
+      - ETCD_HEARTBEAT_INTERVAL=250
+      - ETCD_NAME=a
+    command: etcd --election-timeout 2500
+"""
+ETCD_VARIABLES = """\
+containers:
+- name: etcd
+  env:
+  - name: ETCD_ELECTION_TIMEOUT
+    value: "2500"
+  - name: ETCD_HEARTBEAT_INTERVAL
+    value: "250"
 """
 KAFKA = """\
 # broker
@@ -115,7 +131,7 @@ akka {
   actor.provider = cluster
   cluster {
     # a comment
-    failure-detector { threshold = 12.0 }
+    failure-detector { threshold = 12.0, "monitored-by-nr-of-members" = 9 }
     failure-detector {
       acceptable-heartbeat-pause = 10s // long collections
       heartbeat-interval = 2 seconds
@@ -131,6 +147,8 @@ akka.cluster.failure-detector.min-std-deviation = 200 ms
     [
         (ETCD_YAML, "etcd", {"heartbeat_interval": 250, "election_timeout": 2500}),
         (ETCD_MANIFEST, "etcd", {"heartbeat_interval": 250, "election_timeout": 2500}),
+        (ETCD_COMPOSE, "etcd", {"heartbeat_interval": 250, "election_timeout": 2500}),
+        (ETCD_VARIABLES, "etcd", {"heartbeat_interval": 250, "election_timeout": 2500}),
         (ETCD_UNIT, "etcd", {"heartbeat_interval": 250, "election_timeout": 2500}),
         (
             KAFKA,

@@ -235,6 +235,10 @@ def test_versions_have_their_own_defaults() -> None:
     assert parse_product(TEXT, "thing", "1.5").settings["timeout"].default == 500
     assert parse_product(TEXT, "thing", "2.0").settings["timeout"].default == 1000
     assert THING.version == "2.0"
+    checked = {
+        version: parse_product(TEXT, "thing", version).checked for version in ("1.0.7", "v2.0", "2.01", "3")
+    }
+    assert checked == {"1.0.7": True, "v2.0": True, "2.01": False, "3": False}
 
 
 @pytest.mark.parametrize(

@@ -137,11 +137,18 @@ def test_too_little_for_every_product_and_use_is_exit_4(analyzer, capsys):
 
 
 def test_fix_first_says_what(analyzer, capsys):
-    broken = ETCD | {"verdict": "fix_first", "fix": "collections of kafka-2", "snippet": None}
+    broken = ETCD | {
+        "verdict": "fix_first",
+        "fix": "collections of kafka-2",
+        "snippet": None,
+        "checked": False,
+        "versions_checked": ["3.4", "3.5"],
+    }
     assert answer(analyzer, {"evidence": {}, "uses": [], "products": [broken]}) == 0
     told = capsys.readouterr().out
     assert "don't tune, fix this first" in told
     assert "Fix: collections of kafka-2" in told
+    assert "Nobody checked these figures for this version, but for 3.4, 3.5" in told
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ def advise(product: Product, measured: Measured, given: Mapping[str, float], wis
         constraints=checked,
         figures=_amounts(product, measured, now_s, {**then_s, **untold}),
         clamped_now=tuple(clamped_now),
-        clamped_then=tuple(clamped_then),
+        clamped_then=tuple(each for each in clamped_then if each.clamp.setting not in untold),
         current=current,
         advised=None if missing else advised,
         binding=_binding(measured, choices, then),

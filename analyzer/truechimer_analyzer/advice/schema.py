@@ -232,6 +232,11 @@ class Product:
     snippet: Snippet
 
     @property
+    def checked(self) -> bool:
+        """Whether its figures were checked for this version, or for one that this is a release of."""
+        return any(self.version == each or self.version.startswith(f"{each}.") for each in self.versions)
+
+    @property
     def names(self) -> Mapping[str, str]:
         """Settings' names as the product writes them, and quantities' for people, by those in expressions."""
         return {**SHOWN, **{key: setting.name for key, setting in self.settings.items()}}
