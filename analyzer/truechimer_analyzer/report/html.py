@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from truechimer_analyzer.report.parts import Parts
 
 _STYLE = Path(__file__).with_name("report.css")
+# Cells of so many characters, figures with their units, are kept on one line.
+_SHORT = 20
 _RULES = ("emphasis", "escape", "fence", "heading", "list", "table")
 
 
@@ -82,6 +84,8 @@ def _rendered(pieces: Iterable[Block], sections: list[tuple[str, str]]) -> Itera
                 anchor = f"section-{len(sections) + 1}"
                 token.attrSet("id", anchor)
                 sections.append((anchor, inside.content))
+            elif token.type == "td_open" and len(inside.content) <= _SHORT:
+                token.attrSet("class", "short")
         yield parser.renderer.render(tokens, parser.options, {})
 
 

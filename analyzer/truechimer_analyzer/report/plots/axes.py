@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT = 640.0, 340.0
 LEFT, RIGHT, TOP, BOTTOM = 76.0, WIDTH - 34.0, 36.0, HEIGHT - 56.0
-_MANY_DECADES = 2.2
 _MOST_TICKS = 8
 _FEWEST_TICKS = 3
+_NEXT_TO_NOTHING = 1e-30
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +34,16 @@ class Scale:
         return self.start + min(share, 1.0) * (self.end - self.start)
 
     def ticks(self) -> list[float]:
-        """1, 2, 5 of each power of ten; fewer where there are many powers, even steps where there is none."""
-        decades = math.log10(self.high / self.low)
-        steps = (1, 2, 5) if decades < _MANY_DECADES else (1,)
-        every = max(1, math.ceil(decades / _MOST_TICKS))
+        """Round values: powers of ten where there are many, else steps within them, else even steps."""
+        every = max(1, math.ceil(math.log10(self.high / self.low) / _MOST_TICKS))
         first, last = math.floor(math.log10(self.low)), math.ceil(math.log10(self.high))
         powers = [power for power in range(first, last + 1) if power % every == 0]
-        # By way of text, for 1e-5 exactly.
-        found = self._within(float(f"{step}e{power}") for power in powers for step in steps)
-        return found if len(found) >= _FEWEST_TICKS else self._even_ticks()
+        for steps, fewest in (((1,), 4), ((1, 3), 4), ((1, 2, 5), _FEWEST_TICKS)):
+            # By way of text, for 1e-5 exactly.
+            found = self._within(float(f"{step}e{power}") for power in powers for step in steps)
+            if len(found) >= fewest:
+                return found
+        return self._even_ticks()
 
     def _even_ticks(self) -> list[float]:
         power = math.floor(math.log10((self.high - self.low) / _FEWEST_TICKS))
@@ -58,8 +59,8 @@ class Scale:
 
 
 def around(values: Iterable[float], start: float, end: float, room: float = 1.25) -> Scale | None:
-    """A scale with room around positive values; None without any."""
-    positive = [value for value in values if value > 0 and math.isfinite(value)]
+    """A scale with room around positive values; None without any. What is next to nothing stands at its end."""
+    positive = [value for value in values if _NEXT_TO_NOTHING < value < math.inf]
     if not positive:
         return None
     return Scale(min(positive) / room, max(positive) * room, start, end)
