@@ -1,8 +1,9 @@
 """Plots: what stands where, in words too, and what is not drawn."""
 
 import re
+from itertools import pairwise
 from typing import Any
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 from hypothesis import given
@@ -16,10 +17,10 @@ from truechimer_analyzer.report.plots.svg import tag, words
 POSITIVE = st.floats(1e-12, 1e12)
 
 
-def drawn(plot: Plot | None) -> ElementTree.Element:
+def drawn(plot: Plot | None) -> ET.Element:
     """The plot as XML; it has a title and a description that its image is labelled by."""
     assert plot is not None
-    root = ElementTree.fromstring(plot.svg)
+    root = ET.fromstring(plot.svg)
     assert root.get("role") == "img"
     assert [each.get("id") for each in root[:2]] == [
         root.get("aria-labelledby"),
@@ -28,11 +29,11 @@ def drawn(plot: Plot | None) -> ElementTree.Element:
     return root
 
 
-def of_class(root: ElementTree.Element, name: str) -> list[ElementTree.Element]:
+def of_class(root: ET.Element, name: str) -> list[ET.Element]:
     return [each for each in root.iter() if name in (each.get("class") or "").split()]
 
 
-def points(element: ElementTree.Element) -> list[tuple[float, float]]:
+def points(element: ET.Element) -> list[tuple[float, float]]:
     found = re.findall(r"([-\d.]+) ([-\d.]+)", element.get("d") or "")
     return [(float(x), float(y)) for x, y in found]
 
@@ -54,7 +55,7 @@ def timeouts(**changes: Any) -> dict[str, Any]:
 
 
 def test_the_frontier_falls_in_steps_from_each_timeout_to_the_next() -> None:
-    """Between two measured timeouts the cost is the shorter one's; where none was seen it ends on the edge."""
+    """Between two measured timeouts the cost is the shorter one's; where none was seen: the edge."""
     root = drawn(frontier(timeouts()))
     (upper,), (seen,), (band,) = (of_class(root, name) for name in ("upper", "estimate", "band"))
     xs, ys = zip(*points(upper), strict=True)
@@ -154,7 +155,7 @@ def test_lines_differ_by_letter_and_dash_and_only_the_longest_are_drawn() -> Non
     letters = of_class(root, "letter")
     assert [each.text for each in letters] == list("ABCDEFGH")
     heights = sorted(float(each.get("y") or 0) for each in letters)
-    assert all(after - before >= 14 for before, after in zip(heights, heights[1:], strict=False))
+    assert all(after - before >= 14 for before, after in pairwise(heights))
 
 
 def test_nothing_to_draw_is_no_plot() -> None:
@@ -200,7 +201,7 @@ def test_ticks_have_short_numbers(value: float, text: str) -> None:
 @given(st.text())
 def test_any_text_is_well_formed_xml_that_says_it(text: str) -> None:
     """But for what XML cannot hold, which is shown as such."""
-    element = ElementTree.fromstring(tag("text", words(text), class_=text, x=1.25))
+    element = ET.fromstring(tag("text", words(text), class_=text, x=1.25))
     shown = "".join("�" if forbidden(each) else each for each in text)
     # XML reads every end of line as one newline.
     assert (element.text or "") == shown.replace("\r\n", "\n").replace("\r", "\n")

@@ -271,9 +271,10 @@ def report(
     products: tuple[str, ...],
     **asked: str | None,
 ) -> int:
-    """Clocks, delays, pauses and timeouts in one document: Markdown, HTML, or both; Markdown on stdout alone.
+    """Clocks, delays, pauses and timeouts in one document: as Markdown, as HTML with plots, or both.
 
-    --json prints the documents that the report is made of beside the Markdown.
+    Without --md and --html Markdown goes to stdout. --json prints the documents that the report is made of,
+    beside the Markdown.
 
     Example: truechimer report --since 24h --html report.html
     """

@@ -59,7 +59,7 @@ class Scale:
 
 
 def around(values: Iterable[float], start: float, end: float, room: float = 1.25) -> Scale | None:
-    """A scale with room around positive values; None without any. What is next to nothing stands at its end."""
+    """A scale with room around positive values; None without any. What is next to nothing is at its end."""
     positive = [value for value in values if _NEXT_TO_NOTHING < value < math.inf]
     if not positive:
         return None
