@@ -1,4 +1,4 @@
-"""A report's HTML in a real browser: nothing is loaded, nothing runs, it fits, in light, dark and on paper."""
+"""A report's HTML in a real browser: nothing is loaded, nothing runs; it fits, in light, dark, on paper."""
 
 import re
 from pathlib import Path
@@ -13,7 +13,8 @@ from playwright.sync_api import Page, expect
 
 from truechimer.config.model import LimitsConfig
 from truechimer_analyzer.answers import answer
-from truechimer_analyzer.report import Parts, page as rendered
+from truechimer_analyzer.report import Parts
+from truechimer_analyzer.report import page as rendered
 from truechimer_analyzer.window import parse_window
 
 pytestmark = pytest.mark.browser
@@ -26,6 +27,16 @@ INKS = """selector => [...document.querySelectorAll(selector)].map((each) => {
     const { fill, stroke } = getComputedStyle(each);
     return fill === "none" ? stroke : fill;
 })"""
+COVERED = """() => [...document.querySelectorAll(".plot")].flatMap((plot) => {
+    const words = [...plot.querySelectorAll("text")]
+        .map((text) => [text.textContent, text.getBoundingClientRect()]);
+    const cover = (a, b) =>
+        a.left < b.right && b.left < a.right && a.top + 3 < b.bottom && b.top + 3 < a.bottom;
+    return words.flatMap(([text, at], i) => words.slice(i + 1)
+        .filter(([, other]) => cover(at, other)).map(([other]) => `${text} | ${other}`));
+})"""
+SMALLEST = """() => Math.min(
+    ...[...document.querySelectorAll(".plot text")].map((each) => each.getBoundingClientRect().height))"""
 BACKGROUND = "getComputedStyle(document.body).backgroundColor"
 
 
@@ -109,10 +120,7 @@ def test_it_fits_the_width_with_its_plots(page: Page, report: Path, width_px: in
         assert box is not None
         assert min(width_px * 0.8, 500) <= box["width"] <= min(width_px, 800)
         assert box["height"] >= 150
-    smallest = page.evaluate(
-        "Math.min(...[...document.querySelectorAll('.plot text')].map(each => each.getBoundingClientRect().height))"
-    )
-    assert smallest >= 9
+    assert page.evaluate(SMALLEST) >= 9
 
 
 def test_plots_say_what_they_show(page: Page, report: Path) -> None:
@@ -123,21 +131,14 @@ def test_plots_say_what_they_show(page: Page, report: Path) -> None:
         re.compile("^A: .*4320 replies, 0 lost, longest .*; B: ")
     )
     legend = page.locator("figure", has=round_trips).locator("li").all_inner_texts()
-    assert sorted(legend, key=len)[0].endswith("db-1 → db-9, tcp: 4320 replies, 0 lost")
+    assert min(legend, key=len).endswith("db-1 → db-9, tcp: 4320 replies, 0 lost")
 
 
 def test_letters_and_ticks_do_not_cover_each_other(page: Page, report: Path) -> None:
     """On a narrow screen too, where the words are larger against the drawing."""
     page.set_viewport_size({"width": 400, "height": 900})
     opened(page, report)
-    covered = page.evaluate(
-        """() => [...document.querySelectorAll(".plot")].flatMap((plot) => {
-            const words = [...plot.querySelectorAll("text")].map((each) => [each.textContent, each.getBoundingClientRect()]);
-            return words.flatMap(([a, one], i) => words.slice(i + 1).filter(([, other]) =>
-                one.left < other.right && other.left < one.right && one.top + 3 < other.bottom && other.top + 3 < one.bottom
-            ).map(([b]) => `${a} | ${b}`));
-        })"""
-    )
+    covered = page.evaluate(COVERED)
     assert covered == []
 
 
