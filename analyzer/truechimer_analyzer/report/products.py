@@ -78,14 +78,17 @@ def _predicted(predicted: Document) -> Iterator[str]:
         parts = forecast.get("failover") or {}
         told = [
             _number(forecast.get("false_per_month")),
-            *(length(_figure_of(parts.get(part), "max")) for part in ("detect", "total")),
+            length(_figure_of(parts.get("detect"), "max")),
             length(_figure_of(forecast, "failover_s")),
+            length(_figure_of(parts.get("total"), "max")),
         ]
         if any(cell != UNKNOWN for cell in told):
             rows.append((which, *told))
     if rows:
         yield "Predicted:"
-        yield table(("settings", "false a month", "noticed within", "failover at worst", "failover"), rows)
+        yield table(
+            ("settings", "false a month (95 %)", "noticed within", "failover", "failover at worst"), rows
+        )
 
 
 def _rule(each: Document) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The answering commands: clocks, skew, rtt, pauses, stability, timeouts, report."""
+"""The answering commands: clocks, skew, rtt, pauses, stability, timeouts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from truechimer.errors import PeerError, UserError
+from truechimer.errors import UserError
 from truechimer_cli.asking import Document, ask
 from truechimer_cli.main import as_sentences
 from truechimer_cli.output import show, write_json
@@ -243,76 +243,6 @@ def timeouts(
         _too_little([n for n in needed if n is not None])
         return 4
     return code
-
-
-@click.command()
-@answering
-@click.option("--md", "markdown", metavar="OUT|-", help="Write Markdown to a file; - is stdout.")
-@click.option("--html", metavar="OUT|-", help="Write HTML, one file with its plots; - is stdout.")
-@click.option(
-    "--product",
-    "products",
-    multiple=True,
-    metavar="NAME[@VERSION]",
-    help="As for timeouts; may be repeated.",
-)
-@click.option("--false-per-month", metavar="N", help="As for timeouts.")
-@click.option("--detect-within", metavar="5s", help="As for timeouts.")
-@click.option("--rate", metavar="HZ", help="As for timeouts.")
-@click.option("--heartbeat", metavar="1s", help="As for timeouts.")
-def report(
-    query: dict[str, str],
-    store: str | None,
-    *,
-    as_json: bool,
-    check: bool,  # noqa: ARG001 - a report has no verdict of its own
-    markdown: str | None,
-    html: str | None,
-    products: tuple[str, ...],
-    **asked: str | None,
-) -> int:
-    """Clocks, delays, pauses and timeouts in one document: as Markdown, as HTML with plots, or both.
-
-    Without --md and --html Markdown goes to stdout. --json prints the documents that the report is made of,
-    beside the Markdown.
-
-    Example: truechimer report --since 24h --html report.html
-    """
-    if markdown is None and html is None and not as_json:
-        markdown = "-"
-    if [markdown, html, "-" if as_json else None].count("-") > 1:
-        raise UserError("only one of --md -, --html - and --json can go to stdout", hint="name a file")
-    query |= {name: value for name, value in asked.items() if value is not None}
-    if products:
-        query["product"] = ",".join(products)
-    outputs = {"md": markdown, "html": html}
-    formats = [form for form in ("md", "html") if outputs[form]] + (["json"] if as_json else [])
-    if as_json and markdown is None:
-        formats.insert(0, "md")
-    if formats != ["md"]:
-        query["format"] = ",".join(formats)
-    document = ask("report", query, store)
-    for form, key in (("md", "markdown"), ("html", "html")):
-        if (out := outputs[form]) is not None:
-            _write(out, document.get(key), form)
-    if as_json:
-        write_json({name: part for name, part in document.items() if name != "html"})
-    return 0
-
-
-def _write(out: str, text: object, form: str) -> None:
-    """A report to a file, or to stdout for -."""
-    if not isinstance(text, str):
-        raise PeerError(
-            f"asking for a report: the answer holds no {form}", hint="is the analyzer of this version?"
-        )
-    if out == "-":
-        sys.stdout.write(text)
-        return
-    try:
-        Path(out).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"writing {out}: {error.strerror}") from error
 
 
 def _watched(
