@@ -110,7 +110,7 @@ def test_a_page_has_every_part_and_its_plots() -> None:
         assert part in seen.text
     assert seen.tags.count("figure") == 2, "round trips and pauses; the frontier of equal delays is a point"
     assert "a → b, tcp: 390 replies, 0 lost" in seen.text
-    assert "a: host: 21 pauses in 10 s watched" in seen.text
+    assert "a: host: 21 pauses, watched for 10 s" in seen.text
     assert "**" not in seen.text
     assert "None" not in seen.text
     assert len(seen.ids) == len(set(seen.ids))

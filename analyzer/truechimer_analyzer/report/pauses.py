@@ -69,9 +69,7 @@ def _sources(sources: list[Document]) -> Iterator[str]:
 def _plot(sources: list[Document]) -> Plot | None:
     lines = [
         Line(
-            f"{source['node']}: {source['source']}: "
-            f"{count(source['count'], 'wait' if source['count_of'] == 'waits' else 'pause')} "
-            f"in {length(source['observed_s'])} watched",
+            f"{source['node']}: {source['source']}: {_exposed(source)}",
             tuple((point["exceedance"], point["duration_s"]) for point in source["curve"]),
             source["count"],
         )
@@ -80,6 +78,13 @@ def _plot(sources: list[Document]) -> Plot | None:
     ]
     caption = "Pauses of each source by percentile; those that were not seen singly count as their mean."
     return percentiles(lines, "pauses", "pause", caption, "sources")
+
+
+def _exposed(source: Document) -> str:
+    pauses = count(source["count"], "wait" if source["count_of"] == "waits" else "pause")
+    if not source["observed_s"]:
+        return f"{pauses}, nobody was looking"
+    return f"{pauses}, watched for {length(source['observed_s'])}"
 
 
 def _doubts(sources: list[Document]) -> Iterator[str]:

@@ -74,10 +74,10 @@ def _uses(uses: Sequence[Document]) -> Iterator[str]:
         ),
         [_use(use) for use in uses],
     )
-    yield listed(
+    refusals = [
         f"{escaped(use['use'])}: {escaped(use['refused']['reason'])}" for use in uses if use["refused"]
-    )
-    yield listed(_lease(use) for use in uses if use.get("safety"))
+    ]
+    yield listed([*refusals, *(_lease(use) for use in uses if use.get("safety"))])
 
 
 def _backtest(trials: Sequence[Document]) -> Iterator[str]:
