@@ -81,15 +81,17 @@ def _uses(uses: Sequence[Document]) -> Iterator[str]:
 
 
 def _backtest(trials: Sequence[Document]) -> Iterator[str]:
-    yield "Fitted on the first half of the window, judged on the second:"
+    yield "Each fifth of the window, judged by what the time before it advised:"
     yield table(
-        ("detector", "operations", "mistakes", "a month", "worst hour"),
+        ("detector", "of", "operations", "mistakes", "a month", "at most foreseen", "worst hour"),
         [
             (
                 escaped(trial["detector"]) + (" (fitted)" if trial["fitted"] else ""),
+                f"{trial['form']}s",
                 str(trial["operations"]),
                 str(trial["mistakes"]),
                 f"{trial['mistakes_per_month']:.3g}",
+                f"{trial['predicted_upper_per_month']:.3g}",
                 trial["worst_window"] or "–",
             )
             for trial in trials
