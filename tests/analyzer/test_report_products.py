@@ -3,9 +3,11 @@
 from typing import Any
 
 import pytest
+from analyzer.synthetic import ArrayStore
 from analyzer.test_report_html import HOSTILE, Seen
-from analyzer.test_report_markdown import assert_tables_are_even
+from analyzer.test_report_markdown import assert_tables_are_even, host
 
+from truechimer_analyzer.answers import answer
 from truechimer_analyzer.report.html import document
 from truechimer_analyzer.report.products import section
 from truechimer_analyzer.report.timeouts import section as timeouts_section
@@ -155,3 +157,13 @@ def test_products_alone_are_a_part_on_timeouts() -> None:
     found = {"evidence": None, "uses": [], "products": [ETCD]}
     blocks = [block for block in timeouts_section(found) if block]
     assert blocks[0] == "### etcd 3.5"
+
+
+def test_a_report_for_a_product_has_its_part_where_next_to_nothing_was_measured_too() -> None:
+    """What is missing is said; the rules are checked all the same."""
+    for samples in ([], host()):
+        options = {"product": "etcd", "format": "md,html"}
+        found: Any = answer("report", options, ArrayStore(samples, 400))  # type: ignore[arg-type]
+        assert "### etcd 3" in found["markdown"]
+        assert "election-timeout" in Seen(found["html"]).text
+        assert "Missing: " in found["markdown"]

@@ -470,18 +470,6 @@ def test_without_the_analyzer_extra_a_folder_cannot_be_read(monkeypatch, tmp_pat
     assert "pip install 'truechimer[analyzer]'" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["timeouts", "--product", "etcd"],
-        ["timeouts", "--current", "x"],
-    ],
-)
-def test_what_is_not_built_yet_says_so(words, capsys):
-    assert run(words) == 2
-    assert "not built yet" in capsys.readouterr().err
-
-
 def test_since_and_from_exclude_each_other(capsys):
     assert run(["clocks", "--since", "1h", "--from", "2026-01-01"]) == 2
 
