@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from collections.abc import Set as AbstractSet
 
-    from truechimer_analyzer.stores import Columns, Store
+    from truechimer_analyzer.stores import Columns, Readable
 
 COMMANDS = tuple(OPTIONS)
 HISTORY_POINTS = 500
@@ -41,7 +41,7 @@ _ROWS_AT_ONCE = 300_000
 
 
 def answer(
-    command: str, options: Mapping[str, str], store: Store, limits: LimitsConfig | None = None
+    command: str, options: Mapping[str, str], store: Readable, limits: LimitsConfig | None = None
 ) -> dict[str, object]:
     """The document of ``command`` (one of ``COMMANDS``) under a query's options, all strings.
 

@@ -10,6 +10,7 @@ import click
 
 from truechimer.errors import UserError
 from truechimer_cli.asking import Document, ask
+from truechimer_cli.files import InputFile, asking_files, summary
 from truechimer_cli.main import as_sentences
 from truechimer_cli.output import show, write_json
 
@@ -115,13 +116,14 @@ def skew(
 
 @click.command()
 @answering
+@asking_files("rtt")
 @click.option("--by", metavar="hour", help="Also the figures of each hour (UTC).")
 @click.option("--via", metavar="KIND", help="Only probes of this kind: stamp, icmp, tcp, kernel.")
 @click.option("--peer", help="Only paths to this peer.")
 @click.option("--histogram", is_flag=True, help="With --json: the curve of exceedance of each path.")
 def rtt(
     query: dict[str, str],
-    store: str | None,
+    store: str | InputFile | None,
     *,
     as_json: bool,
     check: bool,
@@ -146,12 +148,13 @@ def rtt(
 
 @click.command()
 @answering
+@asking_files("pauses")
 @click.option("--source", metavar="NAME", help="Only this source: host, or a watched process.")
 @click.option("--stay", metavar="1s", help="How long a request stays, for what it feels. [default: 1s]")
 @click.option("--heartbeat", metavar="1s", help="How often a heartbeat is sent. [default: 1s]")
 def pauses(
     query: dict[str, str],
-    store: str | None,
+    store: str | InputFile | None,
     *,
     as_json: bool,
     check: bool,  # noqa: ARG001 - a finding, no verdict
@@ -203,6 +206,7 @@ def stability(query: dict[str, str], store: str | None, *, as_json: bool, check:
 
 @click.command()
 @answering
+@asking_files("rtt")
 @click.option(
     "--product",
     "products",
@@ -223,7 +227,7 @@ def stability(query: dict[str, str], store: str | None, *, as_json: bool, check:
 )
 def timeouts(
     query: dict[str, str],
-    store: str | None,
+    store: str | InputFile | None,
     *,
     as_json: bool,
     check: bool,
@@ -285,8 +289,11 @@ def _answer(
     """Print; 4 when the document is empty, 1 when ``bad`` holds."""
     if as_json:
         write_json(document)
-    elif document.get(key):
-        show(*tables(document))
+    else:
+        for told in summary(document["import"]) if "import" in document else ():
+            sys.stderr.write(f"truechimer: {told}\n")
+        if document.get(key):
+            show(*tables(document))
     if not document.get(key):
         _too_little([])
         return 4
