@@ -10,7 +10,7 @@ from analyzer.synthetic import ArrayStore
 from scipy.stats import beta
 
 from truechimer.codes import ProbeOutcome
-from truechimer.errors import NotEnough, UserError
+from truechimer.errors import NotEnough
 from truechimer.samples import Sample
 from truechimer_analyzer.answers import answer
 from truechimer_analyzer.timeouts import TimeoutsRefused
@@ -241,8 +241,3 @@ def test_the_backtest_walks_forward() -> None:
     by_name = {trial["detector"]: trial["mistakes"] for trial in trials}
     assert by_name["fixed(1s)"] == 0
     assert by_name["fixed(0.1s)"] == HOUR / 2
-
-
-def test_advice_for_products_is_refused_not_invented() -> None:
-    with pytest.raises(UserError, match="products"):
-        ask(hour(), product="etcd")

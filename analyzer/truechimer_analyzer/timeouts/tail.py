@@ -51,8 +51,13 @@ def count_clusters(times_s: NDArray[np.float64], run_s: float = RUN_S) -> int:
     return 1 + int(np.count_nonzero(np.diff(np.sort(times_s)) > run_s))
 
 
-def run_length_s(time_s: NDArray[np.float64], path: NDArray[np.intp]) -> float:
-    """How near each other slow replies are one event: ``RUN_S``, or ``RUN_GAPS`` of a path's median gap."""
+def run_length_s(time_s: NDArray[np.float64], path: NDArray[np.intp], gap_s: float | None = None) -> float:
+    """How near each other slow replies are one event: ``RUN_S``, or ``RUN_GAPS`` of a path's median gap.
+
+    ``gap_s`` is that gap where not all replies are listed.
+    """
+    if gap_s is not None:
+        return max(RUN_S, RUN_GAPS * gap_s)
     order = np.lexsort((time_s, path))
     gaps = np.diff(time_s[order])[np.diff(path[order]) == 0]
     return max(RUN_S, RUN_GAPS * float(np.median(gaps))) if len(gaps) else RUN_S
@@ -123,17 +128,19 @@ def measure(
     path: NDArray[np.intp],
     operations_by_path: NDArray[np.intp],
     asked_s: float | None = None,
+    gap_s: float | None = None,
 ) -> Tail:
     """The tail of replies (≥ 1) with their times and path numbers; operations include the lost ones.
 
     Paths are pooled, weighted by how often each was probed; a run of exceedances on several paths at
-    once (a stopped host, a failing switch) is one cluster. ``asked_s`` is a timeout to look at besides.
+    once (a stopped host, a failing switch) is one cluster. ``asked_s`` is a timeout to look at besides,
+    ``gap_s`` how far apart a path's operations are where the quickest of them are not listed.
     """
     order = np.argsort(-rtt_s, kind="stable")
     falling = rtt_s[order]
     ascending = falling[::-1]
     count, operations = len(falling), int(operations_by_path.sum())
-    run_s = run_length_s(time_s, path)
+    run_s = run_length_s(time_s, path, gap_s)
 
     def beyond(timeout_s: float) -> NDArray[np.intp]:
         return order[: count - int(np.searchsorted(ascending, timeout_s, side="right"))]
