@@ -7,7 +7,7 @@ import pytest
 from truechimer_analyzer.advice.engine import Advice, Wish, advise
 from truechimer_analyzer.advice.expressions import phi_deviations
 from truechimer_analyzer.advice.loading import load
-from truechimer_analyzer.advice.measured import Measured
+from truechimer_analyzer.advice.measured import Measured, Stream
 from truechimer_analyzer.advice.predicting import forecast
 from truechimer_analyzer.advice.present import effective, resolve
 
@@ -117,6 +117,24 @@ def test_zookeeper_shortens_a_session_beyond_20_ticks() -> None:
     advice = advise(product, Measured(), {"tick_time": 2000, "session_timeout": 60000}, Wish(1.0))
     (clamped,) = advice.clamped_now
     assert (clamped.given, clamped.becomes) == (60000, 40000)
+
+
+def test_zookeepers_minus_one_is_its_default() -> None:
+    product = load("zookeeper")
+    values = resolve(product, {"tick_time": 2000, "min_session_timeout": -1})
+    assert (values["min_session_timeout"], values["max_session_timeout"]) == (4.0, 40.0)
+
+
+@pytest.mark.parametrize("heartbeat", [100, 320, 333, 500, 700])
+def test_etcds_advice_survives_its_rounding(heartbeat: float) -> None:
+    """What is advised is enough after etcd has rounded it down to whole heartbeats."""
+    silence = Stream(lambda every_s: every_s + 1.81, lambda _, __: 0.1)
+    measured = Measured(rtt_mean_max_s=0.01, silence=silence)
+    advice = advise(load("etcd"), measured, {"heartbeat_interval": heartbeat}, Wish(1.0))
+    assert advice.verdict == "tune"
+    used, _ = effective(load("etcd"), advice.values)
+    assert used["election_timeout"] is not None
+    assert used["election_timeout"] >= heartbeat / 1000 + 1.81
 
 
 def test_etcd_counts_whole_heartbeats() -> None:

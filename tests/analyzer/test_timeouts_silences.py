@@ -186,6 +186,16 @@ def test_phases_are_no_more_evidence_than_the_time_they_replay():
     assert uppers[1] == pytest.approx(uppers[0], rel=0.05)
 
 
+def test_bursts_of_probes_stand_for_one_heartbeat_each():
+    """Three a millisecond apart every 10 s, as in a log of whole seconds."""
+    samples = [
+        made.probe(10.0 * at + 0.001 * each, RTT, via="icmp") for at in range(600) for each in range(3)
+    ]
+    found = replay(samples)
+    assert found.interval_s == pytest.approx(10.0, rel=0.01)
+    assert found.each.count == 599
+
+
 def test_a_path_that_answered_once_tells_nothing():
     lonely = [made.probe(0.0, RTT), *(made.probe(float(at), None) for at in range(1, 50))]
     probes = operations(made.columns("truechimer_rtt", lonely))

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.stats import chi2
 
-from truechimer_analyzer.timeouts.tail import CONFIDENCE, RUN_S
+from truechimer_analyzer.timeouts.clusters import RUN_S
+from truechimer_analyzer.timeouts.tail import CONFIDENCE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -33,6 +33,8 @@ SLOW_INTERVALS = 2.0
 _SLACK = 0.01
 # Of rare heartbeats so many phases are replayed: more of them tell the same again.
 _MOST_PHASES = 60
+_BURST = 0.25
+_PAUSED_GAPS = 20.0
 ANYBODY, PAUSES = "*", "pauses"
 """The peer and the kind of a path of which only one end's pauses are known."""
 
@@ -218,7 +220,7 @@ class _Line:
 
 
 def _lines(every: Operations) -> list[_Line]:
-    """The paths that were answered twice, with how often each was probed: by the median gap."""
+    """The paths that were answered twice, with how often each was probed."""
     lost_s = np.concatenate([every.lost_s, every.unreachable_s])
     sent_s = np.concatenate([every.time_s, lost_s])
     delay_s = np.concatenate([every.rtt_s, np.full(len(lost_s), np.inf)])
@@ -233,11 +235,23 @@ def _lines(every: Operations) -> list[_Line]:
         begin = end
         if np.count_nonzero(np.isfinite(delay_s[own])) < 2:
             continue
-        gaps_s = np.diff(sent_s[own])
-        gap_s = float(np.median(gaps_s[gaps_s > 0])) if (gaps_s > 0).any() else 0.0
+        gap_s = _usual_gap_s(np.diff(sent_s[own]))
         if gap_s > 0:
-            found.append(_Line(sent_s[own], delay_s[own], index, gap_s))
+            # Of a burst the first stands for a heartbeat: the others say nothing of another moment.
+            first = np.diff(sent_s[own], prepend=-np.inf) >= _BURST * gap_s
+            found.append(_Line(sent_s[own][first], delay_s[own][first], index, gap_s))
     return found
+
+
+def _usual_gap_s(gaps_s: NDArray[np.float64]) -> float:
+    """The gap that half of the time lies in or in shorter ones: of bursts what is between them."""
+    gaps_s = np.sort(gaps_s[gaps_s > 0])
+    if not len(gaps_s):
+        return 0.0
+    # When nobody probed for long is no gap of the schedule's.
+    gaps_s = gaps_s[gaps_s <= _PAUSED_GAPS * gaps_s[int(0.9 * (len(gaps_s) - 1))]]
+    passed_s = np.cumsum(gaps_s)
+    return float(gaps_s[int(np.searchsorted(passed_s, passed_s[-1] / 2))])
 
 
 def _of_stream(

@@ -126,7 +126,7 @@ def describe(
 
 def tail_of(of: Operations, asked_s: float | None = None) -> Tail:
     """The tail of operations; ``asked_s`` is a timeout to look at besides."""
-    return measure(of.rtt_s, of.time_s, of.path, of.by_path, asked_s, of.gap_s)
+    return measure(of.rtt_s, of.time_s, of.path, of.by_path, asked_s, gap_s=of.gap_s)
 
 
 def seen_again(tail: Tail, phases: int) -> Tail:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.stats import beta
 
-from truechimer_analyzer.timeouts.tail import CONFIDENCE, NONE_SEEN, run_length_s
+from truechimer_analyzer.timeouts.clusters import run_length_s
+from truechimer_analyzer.timeouts.tail import CONFIDENCE, NONE_SEEN
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
