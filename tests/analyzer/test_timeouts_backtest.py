@@ -121,3 +121,14 @@ def test_streams_are_the_most_probed_paths_each_in_order(monkeypatch: pytest.Mon
     assert other.interval_s == 1.0
     monkeypatch.undo()
     assert len(streams(operations(made.columns("truechimer_rtt", samples)))) == 3
+
+
+def test_probes_sent_by_threes_are_heartbeats_at_their_mean_interval() -> None:
+    """Three probes within 2 ms every 30 s, as recordings of ping have them, and a night without any."""
+    samples = [
+        made.probe(at * 30.0 + (50_000.0 if at > 500 else 0.0) + third * 0.001, 0.01)
+        for at in range(1000)
+        for third in range(3)
+    ]
+    (stream,) = streams(operations(made.columns("truechimer_rtt", samples)))
+    assert stream.interval_s == pytest.approx(10.0, rel=0.02)

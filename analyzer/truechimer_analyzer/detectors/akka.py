@@ -1,6 +1,6 @@
 """Akka's φ accrual: a normal tail on the intervals, moved by the pause that is acceptable.
 
-akka-remote/src/main/scala/akka/remote/PhiAccrualFailureDetector.scala (2.4 to 2.6 compute it alike), after
+akka-remote/src/main/scala/akka/remote/PhiAccrualFailureDetector.scala (2.5), after
 Hayashibara, Défago, Yared and Katayama, "The φ Accrual Failure Detector", SRDS 2004. The tail is the
 logistic approximation 1 / (1 + e^(y(1.5976 + 0.070566 y²))), so a threshold is a fixed number of deviations.
 """

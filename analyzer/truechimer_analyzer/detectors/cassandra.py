@@ -1,6 +1,6 @@
 """Cassandra's φ: an exponential tail on the mean interval, so a multiple of the mean.
 
-Apache Cassandra, src/java/org/apache/cassandra/gms/FailureDetector.java (5.0; see CASSANDRA-2597): φ =
+Apache Cassandra, src/java/org/apache/cassandra/gms/FailureDetector.java (trunk, 5.x; see CASSANDRA-2597): φ =
 t / mean / ln 10, convicted when above phi_convict_threshold.
 """
 

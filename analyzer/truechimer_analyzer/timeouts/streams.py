@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 # The most probed paths; more of them tell no more of a detector, and take longer.
 MOST_PATHS = 64
 _LEAST_OPERATIONS = 2
+_USUAL = 0.99
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,12 @@ class Stream:
 
     @cached_property
     def interval_s(self) -> float:
-        """The median time from one probe to the next."""
-        return float(np.median(np.diff(self.time_s))) or 1.0
+        """The mean time from one probe to the next, but for the longest hundredth: probing may have paused.
+
+        Not the median, which is next to nothing where several probes are sent at once.
+        """
+        gaps_s = np.diff(self.time_s)
+        return float(gaps_s[gaps_s <= np.quantile(gaps_s, _USUAL)].mean()) or 1.0
 
     @cached_property
     def heartbeats(self) -> Heartbeats:
