@@ -42,6 +42,7 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
         "rate",
         "heartbeat",
         "product",
+        "current",
         "kind",
         "format",
     ),

@@ -49,9 +49,15 @@ def test_a_report_is_asked_for_in_the_formats_that_go_somewhere(analyzer, capsys
     assert json.loads(capsys.readouterr().out) == {"markdown": "# Report → µs\n", "documents": {}}
 
 
-def test_a_report_for_products_asks_for_them(analyzer, capsys):
+def test_a_report_for_products_asks_for_them(analyzer, capsys, tmp_path):
+    """Of a present configuration only the settings' values are sent."""
     assert answer(analyzer, {"markdown": ""}, "--product", "etcd@3.5", "--product", "kafka") == 0
     assert query_of(analyzer) == {"product": "etcd@3.5,kafka"}
+    present = tmp_path / "etcd.conf.yml"
+    present.write_text("name: secret\nelection-timeout: 1000\n")
+    assert answer(analyzer, {"markdown": ""}, "--product", "etcd", "--current", str(present)) == 0
+    assert query_of(analyzer)["product"] == "etcd"
+    assert json.loads(query_of(analyzer)["current"]) == {"etcd": {"election_timeout": 1000}}
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from truechimer.errors import PeerError, UserError
 from truechimer_cli.asking import ask
 from truechimer_cli.commands.answers import answering
 from truechimer_cli.output import write_json
+from truechimer_cli.presentsettings import product_options
 
 STDOUT = "-"
 
@@ -26,6 +27,7 @@ STDOUT = "-"
     metavar="NAME[@VERSION]",
     help="As for timeouts; may be repeated.",
 )
+@click.option("--current", metavar="FILE|-", help="As for timeouts.")
 @click.option("--false-per-month", metavar="N", help="As for timeouts.")
 @click.option("--detect-within", metavar="5s", help="As for timeouts.")
 @click.option("--rate", metavar="HZ", help="As for timeouts.")
@@ -39,6 +41,7 @@ def report(
     markdown: str | None,
     html: str | None,
     products: tuple[str, ...],
+    current: str | None,
     **asked: str | None,
 ) -> int:
     """Clocks, delays, pauses and timeouts in one document: as Markdown, as HTML with plots, or both.
@@ -53,8 +56,7 @@ def report(
     if [markdown, html, STDOUT if as_json else None].count(STDOUT) > 1:
         raise UserError("only one of --md -, --html - and --json can go to stdout", hint="name a file")
     query |= {name: value for name, value in asked.items() if value is not None}
-    if products:
-        query["product"] = ",".join(products)
+    query |= product_options(products, current)
     wanted = {"md": markdown is not None or as_json, "html": html is not None, "json": as_json}
     formats = ",".join(form for form, is_wanted in wanted.items() if is_wanted)
     # Markdown alone is what an analyzer gives untold, one of an earlier version too.
