@@ -29,7 +29,7 @@ def test_the_fit_is_scipys(shape: float) -> None:
     fitted = found.fit()
     best = genpareto.fit(found.excess_s, floc=0)
     likelihood = genpareto.logpdf(found.excess_s, fitted[0], scale=fitted[1]).sum()
-    assert likelihood == pytest.approx(genpareto.logpdf(found.excess_s, *best).sum(), abs=0.02)
+    assert likelihood == pytest.approx(genpareto.logpdf(found.excess_s, *best).sum(), abs=0.05)
 
 
 def test_the_deviance_is_none_at_the_fit_and_grows_on_both_sides() -> None:

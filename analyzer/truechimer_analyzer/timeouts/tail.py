@@ -200,7 +200,11 @@ def measure(
     if most > _EXACT_POINTS:
         wanted = np.append(wanted, np.geomspace(_EXACT_POINTS, most, _SPREAD_POINTS).astype(np.intp))
     timeouts = sorted({min(round_up(float(falling[k])), every.deadline_s) for k in wanted}, reverse=True)
-    slow = [slowest.beyond(timeout_s) for timeout_s in timeouts]
+    slow: list[_Replies] = []
+    left = slowest
+    for timeout_s in reversed(timeouts):
+        left = left.beyond(timeout_s)
+        slow.insert(0, left)
     points = _points(timeouts, slow, operations, size)
     asked = None
     if asked_s is not None:
