@@ -137,7 +137,7 @@ def _silences(every: Operations, pauses: Columns, holder: Holder, every_s: float
 
 def _of_pauses_alone(holder: Holder, every_s: float) -> _Judged | None:
     """Of no more heartbeats than fit in memory: between them it is quiet, and a stop is as long to all."""
-    replayed_s = max(every_s, sum(holder.watched_s.values()) / _MOST_HEARTBEATS)
+    replayed_s = max(every_s, holder.observed_s / _MOST_HEARTBEATS)
     alone = of_pauses(holder, replayed_s)
     if alone is None:
         return None
