@@ -15,7 +15,7 @@ from truechimer_analyzer import pauses, rtt, timeouts
 from truechimer_analyzer.advice import answering as products
 from truechimer_analyzer.clocks import assessing, history, nodeclock, past, stepcause, timedaemon
 from truechimer_analyzer.reading import Reader, nothing
-from truechimer_analyzer.report import render
+from truechimer_analyzer.report import Parts, page, render
 from truechimer_analyzer.skew import gathering
 from truechimer_analyzer.skew.describing import describe
 from truechimer_analyzer.skew.pairs import PAIRS_SHOWN
@@ -266,17 +266,26 @@ def _report(reader: Reader, question: Question, limits: LimitsConfig) -> dict[st
         # Who has no mesh did not ask for this part.
         with suppress(NotEnough):
             apart = _skew(reader, question, limits)
-    markdown = render(
+    # Curves are for drawing and for programs: Markdown shows none.
+    curved = replace(question, histogram=question.formats != ("md",))
+    parts = Parts(
         question.window,
         limits,
-        _clocks(reader, question, limits) if clocks_too else None,
-        _pauses(reader, question, limits) if delays_too else None,
-        _rtt(reader, question, limits) if delays_too else None,
-        advised,
-        _stability(reader, question, limits) if clocks_too else None,
-        apart,
+        clocks=_clocks(reader, question, limits) if clocks_too else None,
+        skew=apart,
+        stability=_stability(reader, question, limits) if clocks_too else None,
+        rtt=_rtt(reader, curved, limits) if delays_too else None,
+        pauses=_pauses(reader, question, limits) if delays_too else None,
+        timeouts=advised,
     )
-    return {"markdown": markdown, "generated": iso(question.window.as_of_ns)}
+    document: dict[str, object] = {"generated": iso(question.window.as_of_ns)}
+    if "md" in question.formats:
+        document["markdown"] = render(parts)
+    if "html" in question.formats:
+        document["html"] = page(parts)
+    if "json" in question.formats:
+        document |= parts.documents()
+    return document
 
 
 _ANSWERS: Mapping[str, Callable[[Reader, Question, LimitsConfig], dict[str, object]]] = {

@@ -1,15 +1,14 @@
-"""The answering commands: clocks, skew, rtt, pauses, stability, timeouts, report."""
+"""The answering commands: clocks, skew, rtt, pauses, stability, timeouts."""
 
 from __future__ import annotations
 
 import functools
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from truechimer.errors import PeerError, UserError
+from truechimer.errors import UserError
 from truechimer_cli.asking import Document, ask
 from truechimer_cli.main import as_sentences
 from truechimer_cli.output import show, write_json
@@ -256,50 +255,6 @@ def timeouts(
         _too_little([n for n in needed if n is not None])
         return 4
     return code
-
-
-@click.command()
-@answering
-@click.option("--md", "markdown", metavar="OUT|-", help="Write Markdown to a file; - is stdout.")
-@click.option("--html", metavar="OUT", help="Write HTML (not built yet).")
-@click.option("--false-per-month", metavar="N", help="As for timeouts.")
-@click.option("--detect-within", metavar="5s", help="As for timeouts.")
-@click.option("--rate", metavar="HZ", help="As for timeouts.")
-@click.option("--heartbeat", metavar="1s", help="As for timeouts.")
-def report(
-    query: dict[str, str],
-    store: str | None,
-    *,
-    as_json: bool,
-    check: bool,  # noqa: ARG001 - a report has no verdict of its own
-    markdown: str | None,
-    html: str | None,
-    **asked: str | None,
-) -> int:
-    """Clocks, delays, pauses and timeouts in one document.
-
-    Example: truechimer report --since 24h --md report.md
-    """
-    if html is not None:
-        raise UserError("reports in HTML are not built yet", hint="--md writes Markdown")
-    query |= {name: value for name, value in asked.items() if value is not None}
-    document = ask("report", query, store)
-    if as_json:
-        write_json(document)
-        return 0
-    text = document.get("markdown")
-    if not isinstance(text, str):
-        raise PeerError(
-            "asking for a report: the answer holds no Markdown", hint="is the analyzer of this version?"
-        )
-    if markdown in {None, "-"}:
-        sys.stdout.write(text)
-        return 0
-    try:
-        Path(str(markdown)).write_text(text)
-    except OSError as error:
-        raise UserError(f"writing {markdown}: {error.strerror}") from error
-    return 0
 
 
 def _watched(
