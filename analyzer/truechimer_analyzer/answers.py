@@ -10,8 +10,9 @@ import numpy as np
 
 from truechimer.codes import EventKind, Flag
 from truechimer.config.model import LimitsConfig
-from truechimer.errors import NotEnough, UserError
+from truechimer.errors import NotEnough
 from truechimer_analyzer import pauses, rtt, timeouts
+from truechimer_analyzer.advice import answering as products
 from truechimer_analyzer.clocks import assessing, history, nodeclock, past, stepcause, timedaemon
 from truechimer_analyzer.reading import Reader, nothing
 from truechimer_analyzer.report import render
@@ -226,21 +227,28 @@ def _stability(reader: Reader, question: Question, limits: LimitsConfig) -> dict
     return {"spacing_s": SPACING_S, "confidence": CONFIDENCE, "nodes": nodes}
 
 
-def _timeouts(reader: Reader, question: Question, limits: LimitsConfig) -> dict[str, object]:  # noqa: ARG001
-    if question.product is not None or question.current is not None:
-        raise UserError(
-            "advice for products is not part of this version",
-            hint="ask without product and current: the uses' timeouts apply to any product",
-        )
+def _timeouts(reader: Reader, question: Question, limits: LimitsConfig) -> dict[str, object]:
+    wanted = products.asked_for(question)
     probes = reader.rows("truechimer_rtt", operations.FIELDS)
     nodes = None
     if len(probes):
         nodes = binding.ends(probes, sorted({known.node for known in reader.known}))
-    return timeouts.advise(
-        probes,
-        reader.rows("truechimer_pause", binding.PAUSE_FIELDS, nodes=nodes),
-        reader.rows("truechimer_pause_window", holder.WINDOW_FIELDS, nodes=nodes),
+    stops = reader.rows("truechimer_pause", binding.PAUSE_FIELDS, nodes=nodes)
+    windows = reader.rows("truechimer_pause_window", holder.WINDOW_FIELDS, nodes=nodes)
+    fsyncs = reader.rows("truechimer_fsync", products.FSYNC_FIELDS) if wanted.needs("fsync") else None
+    apart: dict[str, object] = {}
+    if wanted.needs("epsilon"):
+        # Who has no mesh has no skew either: the advice then says what is missing.
+        with suppress(NotEnough):
+            apart = _skew(reader, question, limits)
+    return products.answer(
+        wanted,
         question,
+        lambda: timeouts.advise(probes, stops, windows, question),
+        probes,
+        stops,
+        fsyncs,
+        apart,
     )
 
 

@@ -62,12 +62,13 @@ def _advised(timeouts: Mapping[str, Any]) -> Iterator[str]:
     )
     yield listed(_lease(use) for use in timeouts["uses"] if use.get("safety"))
     if timeouts["backtest"]:
-        yield "Fitted on the first half of the window, judged on the second:"
+        yield "Each fifth of the window, judged by what the time before it advised:"
         yield table(
-            ("detector", "operations", "mistakes", "a month", "worst hour"),
+            ("detector", "of", "operations", "mistakes", "a month", "worst hour"),
             [
                 (
                     escaped(trial["detector"]) + (" (fitted)" if trial["fitted"] else ""),
+                    f"{trial['form']}s",
                     str(trial["operations"]),
                     str(trial["mistakes"]),
                     f"{trial['mistakes_per_month']:.3g}",

@@ -90,7 +90,7 @@ def advise(probes: Columns, pauses: Columns, windows: Columns, question: Questio
         "uses": uses,
         "frontier": _frontier(tail, wish),
         "products": [],
-        "backtest": [trial.document() for trial in backtest(every, wish.target, wish.per_month)],
+        "backtest": backtest(every, wish.target, wish.per_month),
         "assumptions": list(ASSUMPTIONS),
     }
     _refuse_if_empty(promised, document)

@@ -1,85 +1,203 @@
-"""What a timeout would have cost: fitted on the first half of the evidence, judged on the second."""
+"""What timeouts would have cost: fitted on the past, judged on what followed, several times over.
+
+The evidence is cut into equal spans. Each but the first is judged by what all before it advised; detectors
+that learn as they go have seen it too. There are two forms. ``request``: a reply after the timeout in force
+is a mistake, a lost one is not; the timeout is the detection time. ``heartbeat``: replies are heartbeats at
+the median interval of the probes; a suspicion of the peer is a mistake, also when losses cause it; detection
+is from a crash. What is predicted of each span is by the mistakes that the same detector made before it.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from truechimer_analyzer.timeouts.tail import measure
-from truechimer_analyzer.window import NS, iso
+from truechimer_analyzer.detectors import (
+    Akka,
+    Bertier,
+    Cassandra,
+    Detector,
+    Fixed,
+    Jacobson,
+    NfdE,
+    Percentile,
+    RequestDetector,
+    TwoWindow,
+    judge,
+    judge_requests,
+)
+from truechimer_analyzer.timeouts.folds import Fold, Span, Trial, spans
+from truechimer_analyzer.timeouts.streams import Stream, streams
+from truechimer_analyzer.timeouts.tail import Tail, measure
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
     from truechimer_analyzer.timeouts.operations import Operations
 
+    Floats = NDArray[np.float64]
+
+SPANS = 5
 # What programs come with: impatient, TCP's first retransmission of a SYN, and a common HTTP default.
 DEFAULTS_S = (0.1, 1.0, 5.0)
-WINDOW_S = 3600.0
+# The target itself and less strict ones, so that predictions are put to the test where mistakes are seen.
+TARGETS = (1.0, 10.0, 100.0)
+REQUESTS: tuple[RequestDetector, ...] = (
+    *(Fixed(timeout_s) for timeout_s in DEFAULTS_S),
+    *(Percentile(factor, every=100) for factor in (1.0, 2.0, 3.0)),
+    Jacobson(),
+    Jacobson(k=8.0),
+    Jacobson(least_s=0.2),
+)
+# Of these the margin has no default: it is fitted.
+FITTED: dict[str, Callable[[float], Detector]] = {"nfd-e": NfdE, "2w-fd": TwoWindow, "silence": Fixed}
 
 
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """One detector over the second half: mistakes are live peers timed out."""
-
-    detector: str
-    timeout_s: float
-    fitted: bool
-    operations: int
-    mistakes: int
-    mistakes_per_month: float
-    predicted_upper_per_month: float | None
-    worst_window: str | None
-
-    def document(self) -> dict[str, object]:
-        """As the contract's ``backtest`` has it."""
-        return {
-            "detector": self.detector,
-            "fitted": self.fitted,
-            "operations": self.operations,
-            "mistakes": self.mistakes,
-            "mistakes_per_month": self.mistakes_per_month,
-            "predicted_upper_per_month": self.predicted_upper_per_month,
-            "detection_mean_s": self.timeout_s,
-            "worst_window": self.worst_window,
-        }
-
-
-def backtest(operations: Operations, target: float, per_month: float) -> list[Trial]:
-    """Walk-forward in its simple form, and the fixed ``DEFAULTS_S`` on the same half.
-
-    ``target`` is a probability per operation, ``per_month`` how many operations a month has. Where the
-    first half cannot support the target, its strictest timeout is tried. Empty when a half has no reply.
-    """
-    if not operations.count:
-        return []
-    begin_s = float(np.concatenate([operations.time_s, operations.lost_s]).min())
-    middle_s = begin_s + operations.span_s / 2
-    first = operations.between(begin_s, middle_s)
-    second = operations.between(middle_s, np.inf)
-    if not len(first.rtt_s) or not len(second.rtt_s):
-        return []
-    tail = measure(first.rtt_s, first.time_s, first.path, first.by_path)
-    fitted = tail.smallest(target) or tail.strictest()
-    return [
-        _trial(second, fitted.timeout_s, per_month, fitted.upper * per_month),
-        *(_trial(second, timeout_s, per_month, None) for timeout_s in DEFAULTS_S),
-    ]
-
-
-def _trial(judged: Operations, timeout_s: float, per_month: float, predicted: float | None) -> Trial:
-    mistaken_s = judged.time_s[judged.rtt_s > timeout_s]
-    worst = None
-    if len(mistaken_s):
-        hours, counts = np.unique(np.floor(mistaken_s / WINDOW_S), return_counts=True)
-        worst = iso(int(hours[np.argmax(counts)] * WINDOW_S) * NS)
-    return Trial(
-        detector=f"fixed({timeout_s:g}s)",
-        timeout_s=timeout_s,
-        fitted=predicted is not None,
-        operations=judged.count,
-        mistakes=len(mistaken_s),
-        mistakes_per_month=len(mistaken_s) / judged.count * per_month,
-        predicted_upper_per_month=predicted,
-        worst_window=worst,
+def shipped(interval_s: float) -> tuple[Detector, ...]:
+    """Detectors as their programs ship them, told how often heartbeats come."""
+    return (
+        Akka(heartbeat_s=interval_s),
+        Akka(threshold=12.0, heartbeat_s=interval_s),
+        Cassandra(first_s=2 * interval_s),
+        Cassandra(threshold=12.0, first_s=2 * interval_s),
+        Bertier(),
     )
+
+
+def backtest(operations: Operations, target: float, per_month: float) -> list[dict[str, object]]:
+    """Walk-forward over every detector: the advised timeouts first, then what learns, then what is shipped.
+
+    ``target`` is a probability per operation, ``per_month`` how many operations a month has. Where the past
+    cannot support a target, its strictest timeout is tried. Empty when there is no past with a reply, or
+    nothing after it. Detectors that learn are replayed on the most probed ``streams.MOST_PATHS`` paths.
+    """
+    edges_s = _edges(operations)
+    if len(edges_s) <= 1:
+        return []
+    tails = [_tail(operations.between(-np.inf, edge_s)) for edge_s in edges_s[:-1]]
+    independent = [tail.n_eff / tail.operations for tail in tails]
+    every_s = np.concatenate([operations.time_s, operations.lost_s])
+    paths = streams(operations)
+    streamed_s = np.concatenate([path.time_s for path in paths]) if paths else np.empty(0)
+    cut = spans(streamed_s, edges_s, independent)
+    trials = [
+        *_advised(
+            operations, spans(every_s, edges_s, independent), dict(zip(edges_s, tails, strict=False)), target
+        ),
+        *(_requests(detector, paths, cut) for detector in REQUESTS),
+        *(_fitted(name, of, paths, cut, target) for name, of in FITTED.items()),
+        *_shipped(paths, cut),
+    ]
+    return [trial.document(per_month) for trial in trials if trial.folds]
+
+
+def _edges(operations: Operations) -> list[float]:
+    """Where spans begin and end, from the first that has a past with replies; empty without one."""
+    if not len(operations.rtt_s) or operations.span_s <= 0:
+        return []
+    begin_s = float(min(operations.time_s.min(), operations.lost_s.min(initial=np.inf)))
+    edges_s = (begin_s + operations.span_s * np.arange(SPANS + 1) / SPANS).tolist()
+    # The very last operation is part of the last span.
+    edges_s[-1] = float(np.nextafter(edges_s[-1], np.inf))
+    first_s = float(operations.time_s.min())
+    return [edge_s for edge_s in edges_s[1:] if edge_s > first_s]
+
+
+def _tail(past: Operations) -> Tail:
+    return measure(past.rtt_s, past.time_s, past.path, past.by_path)
+
+
+def _advised(operations: Operations, cut: list[Span], tails: dict[float, Tail], target: float) -> list[Trial]:
+    """The fixed timeouts that would have been advised at the beginning of each span, for each target."""
+    trials: dict[str, Trial] = {}
+    for factor in TARGETS:
+        folds, timeouts_s = [], []
+        for span in cut:
+            tail = tails[span.since_s]
+            timeout_s = (tail.smallest(min(1.0, target * factor)) or tail.strictest()).timeout_s
+            late_s = operations.time_s[operations.rtt_s > timeout_s]
+            folds.append(_fold(span, late_s, span.ahead, timeout_s))
+            timeouts_s.append(timeout_s)
+        name = f"fixed({_range(timeouts_s)})"
+        trials.setdefault(name, Trial(name, "request", True, folds))
+    return list(trials.values())
+
+
+def _fold(span: Span, mistakes_s: Floats, operations: int, detection_s: float) -> Fold:
+    """From all mistakes, before the span too: they are what is predicted by."""
+    within = (mistakes_s >= span.since_s) & (mistakes_s < span.until_s)
+    predicted = span.predicted(mistakes_s)
+    return Fold(span.since_s, span.until_s, operations, mistakes_s[within], detection_s, predicted)
+
+
+def _requests(detector: RequestDetector, paths: list[Stream], cut: list[Span]) -> Trial:
+    timeouts_s = [detector.timeouts_s(path.requests) for path in paths]
+    late_s = [path.time_s[path.rtt_s > timeout_s] for path, timeout_s in zip(paths, timeouts_s, strict=True)]
+    trial = Trial(detector.name, "request", False)
+    for span in cut:
+        weighted_s = 0.0
+        for path, timeout_s in zip(paths, timeouts_s, strict=True):
+            found = judge_requests(path.requests, timeout_s, path.rows(span.since_s, span.until_s))
+            weighted_s += found.operations * (found.timeout_mean_s or 0.0)
+        trial.folds.append(_fold(span, np.concatenate(late_s), span.ahead, weighted_s / span.ahead))
+    return trial
+
+
+def _fitted(
+    name: str, of: Callable[[float], Detector], paths: list[Stream], cut: list[Span], target: float
+) -> Trial:
+    """A detector whose margin is the least that would have kept to the target on each span's past."""
+    replayed = [of(0.0).deadlines_s(path.heartbeats) for path in paths]
+    folds, margins_s = [], []
+    for span in cut:
+        overdue_s = []
+        for path, deadline_s in zip(paths, replayed, strict=True):
+            next_s = path.heartbeats.arrived_s[1:]
+            before = next_s < path.rows(-np.inf, span.since_s).stop * path.interval_s
+            overdue_s.append((next_s - deadline_s[:-1])[before])
+        past_s = np.concatenate(overdue_s)
+        if len(past_s):
+            rank = max(0, len(past_s) - 1 - int(target * len(past_s)))
+            margin_s = max(0.0, float(np.partition(past_s, rank)[rank]))
+            margins_s.append(margin_s)
+            folds += _heartbeats(paths, [deadline_s + margin_s for deadline_s in replayed], span)
+    return Trial(f"{name}({_range(margins_s)})", "heartbeat", True, folds)
+
+
+def _shipped(paths: list[Stream], cut: list[Span]) -> list[Trial]:
+    trials = [Trial(detector.name, "heartbeat", False) for detector in shipped(1.0)]
+    told = [shipped(path.interval_s) for path in paths]
+    for index, trial in enumerate(trials):
+        replayed = [
+            detectors[index].deadlines_s(path.heartbeats) for detectors, path in zip(told, paths, strict=True)
+        ]
+        for span in cut:
+            trial.folds.extend(_heartbeats(paths, replayed, span))
+    return trials
+
+
+def _heartbeats(paths: list[Stream], deadlines_s: list[Floats], span: Span) -> list[Fold]:
+    """One span of all paths, or nothing where none of them was heard of."""
+    count, mistakes_s, weighted_s = 0, [], 0.0
+    for path, deadline_s in zip(paths, deadlines_s, strict=True):
+        rows = path.rows(span.since_s, span.until_s)
+        begin_s, end_s = rows.start * path.interval_s, rows.stop * path.interval_s
+        found = judge(path.heartbeats, deadline_s, begin_s, end_s)
+        if found.detection_mean_s is None:
+            continue
+        count += rows.stop - rows.start
+        weighted_s += (rows.stop - rows.start) * found.detection_mean_s
+        earlier_s = judge(path.heartbeats, deadline_s, until_s=begin_s).begins_s
+        begins_s = np.concatenate([earlier_s, found.begins_s])
+        number = np.minimum((begins_s / path.interval_s).astype(np.intp), len(path.time_s) - 1)
+        mistakes_s.append(path.time_s[number])
+    return [_fold(span, np.concatenate(mistakes_s), count, weighted_s / count)] if count else []
+
+
+def _range(settings_s: list[float]) -> str:
+    told = sorted({f"{setting_s:.4g}" for setting_s in settings_s}, key=float)
+    return "…".join([told[0], told[-1]] if len(told) > 1 else told) + "s"

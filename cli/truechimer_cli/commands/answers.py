@@ -204,8 +204,18 @@ def stability(query: dict[str, str], store: str | None, *, as_json: bool, check:
 
 @click.command()
 @answering
-@click.option("--product", help="Advice for one product (not built yet).")
-@click.option("--current", type=click.Path(path_type=Path), help="Its present settings (not built yet).")
+@click.option(
+    "--product",
+    "products",
+    multiple=True,
+    metavar="NAME[@VERSION]",
+    help="Advice for this product's settings; may be repeated; all for every known one.",
+)
+@click.option(
+    "--current",
+    metavar="FILE|-",
+    help="Its present configuration: audited, and told apart when no product is.",
+)
 @click.option("--false-per-month", metavar="N", help="False alarms that are tolerable in 30 days.")
 @click.option("--detect-within", metavar="5s", help="How quickly a failure must be noticed.")
 @click.option("--rate", metavar="HZ", help="Operations a second. [default: the rate of the evidence]")
@@ -218,24 +228,27 @@ def timeouts(
     *,
     as_json: bool,
     check: bool,
-    product: str | None,
-    current: Path | None,
+    products: tuple[str, ...],
+    current: str | None,
     **asked: str | None,
 ) -> int:
     """What timeouts should be, by what was measured here, and what they would cost in false alarms.
 
     What the evidence does not reach is refused, and says how much longer to measure. Exit code 4 when
-    all of it is refused. --check: exit code 1 when an advised constraint is violated.
+    all of it is refused. --check: exit code 1 when settings that are advised, or that --current gave,
+    violate a product's rule.
 
-    Example: truechimer timeouts --false-per-month 1 --detect-within 5s
+    Example: truechimer timeouts --product etcd --current /etc/etcd/etcd.conf.yml --detect-within 5s
     """
+    from truechimer_cli.presentsettings import product_options
     from truechimer_cli.tables.timeouts import tables
 
-    if product is not None or current is not None:
-        raise UserError("advice for products (--product, --current) is not built yet")
     query |= {name: value for name, value in asked.items() if value is not None}
-    document = ask("timeouts", query, store)
-    code = _answer(document, tables, "uses", as_json=as_json, bad=check and _constraint_is_violated)
+    document = ask("timeouts", query | product_options(products, current), store)
+    key = "products" if document.get("products") else "uses"
+    code = _answer(document, tables, key, as_json=as_json, bad=check and _constraint_is_violated)
+    if any(product.get("verdict") != "insufficient_data" for product in document.get("products") or []):
+        return code
     # When to hedge promises no few false alarms.
     uses = [use for use in document.get("uses") or [] if use.get("use") != "hedge"]
     if code == 0 and all(use.get("refused") for use in uses):
@@ -366,8 +379,10 @@ def _path_is_dead(document: Document) -> bool:
 
 
 def _constraint_is_violated(document: Document) -> bool:
-    return any(
-        constraint.get("advised") == "violated"
-        for product in document.get("products") or []
-        for constraint in product.get("constraints") or []
-    )
+    for product in document.get("products") or []:
+        audited = any(setting.get("given") for setting in product.get("settings") or [])
+        states = ("advised", "current") if audited else ("advised",)
+        for constraint in product.get("constraints") or []:
+            if any(constraint.get(state) == "violated" for state in states):
+                return True
+    return False
