@@ -12,6 +12,8 @@ from truechimer_analyzer.answers import answer
 from truechimer_analyzer.timeouts.advise import TimeoutsRefused
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from truechimer_analyzer.stores import Store
 
 WINDOW = "2h"
@@ -57,19 +59,21 @@ def measured(store: Store) -> Measured:
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """Settings, at which rate of false alarms they were asked for, and what is predicted of a failover."""
+    """Settings, at which rate of false alarms they were asked for, and what is predicted of a failover.
+
+    That is None where too few probes tell the 99th percentile of round trips.
+    """
 
     settings: Settings
     verdict: str
     false_per_month: int
-    least_s: float
-    mean_s: float
-    most_s: float
+    failover_s: Mapping[str, float] | None
 
     def __str__(self) -> str:
+        told = ", ".join(f"{name} {length_s:.2f} s" for name, length_s in (self.failover_s or {}).items())
         return (
             f"{self.verdict} at {self.false_per_month} false alarms a month: {self.settings}; "
-            f"a failover of {self.least_s:.2f} to {self.most_s:.2f} s, {self.mean_s:.2f} s in the mean"
+            f"failover: {told or 'untold'}"
         )
 
 
@@ -79,14 +83,11 @@ def advised(store: Store) -> Advice:
     supported = math.ceil(uses["election"]["strictest_supported"]["false_per_month"])
     (found,) = _document(store, product=PRODUCT, false_per_month=str(supported))["products"]
     values = {one["setting"]: one["advised"] for one in found["settings"]}
-    failover = found["predicted"]["advised"]["failover"]["total"]
     return Advice(
         Settings(round(values["heartbeat-interval"]), round(values["election-timeout"])),
         found["verdict"],
         supported,
-        failover["min"],
-        failover["mean"],
-        failover["max"],
+        found["predicted"]["advised"]["failover"]["total"],
     )
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from lab.etcd.advice import Advice, Measured, advised, measured, timeouts
 from lab.etcd.members import Cluster, Far, Member
 from lab.etcd.pausing import Pause, Pausing, suffer
-from lab.etcd.settings import Settings, budget
+from lab.etcd.settings import Budget, Settings, budget
 from lab.etcd.watching import Watching
 from lab.harness.clocks import monotonic_s, wait_until
 from lab.harness.delays import LogNormal
@@ -82,12 +82,13 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a plan; `advice` predicts what `advised` and `killed` then show."""
+    """What came of a plan; `advice` and `budget` predict what `advised` and `killed` show."""
 
     default: Suffered
     measured: Measured
     advice: Advice
     advised: Suffered
+    budget: Budget
     killed: Killed
 
 
@@ -114,12 +115,13 @@ def run(network: Network, directory: Path, plan: Plan) -> Outcome:
             found, advice = measured(store), advised(store)
             for line in (f"measured: {found}", *timeouts(store), f"advice: {advice}"):
                 plan.say(line)
+        predicted = budget(advice.settings, found.typical_rtt_s)
         with Cluster(far, directory / "advised", advice.settings, watching.pid_files) as cluster:
             after = suffered(cluster, pauses, plan.seconds)
             plan.say(f"advised: {after}")
-            plan.say(f"played through, a killed leader: {budget(advice.settings, found.typical_rtt_s)}")
+            plan.say(f"predicted of a killed leader, played through: {predicted}")
             dead = killed(cluster, plan.kills, plan.seed, plan.say)
-    return Outcome(default, found, advice, after, dead)
+    return Outcome(default, found, advice, after, predicted, dead)
 
 
 def suffered(cluster: Cluster, pauses: list[Pause], seconds: float) -> Suffered:
