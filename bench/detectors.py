@@ -3,14 +3,14 @@
     python bench/detectors.py [--probes 10000000] [--overtaking]
 
 Replay (deadlines or timeouts) and judgement (mistakes, detection time) are both counted, making the probes is
-not. One process, one thread.
+not. One process, one thread: the goal is of processor time, which is the elapsed time where a core is free.
 """
 
 from __future__ import annotations
 
 import argparse
 import resource
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -58,13 +58,12 @@ def main() -> None:
     args = options.parse_args()
     sent_s, delay_s = probes(args.probes, args.overtaking)
     made_gib = peak_gib()
-    began = perf_counter()
+    began, began_cpu = perf_counter(), process_time()
     heard = d.heartbeats(sent_s, sent_s + delay_s, INTERVAL_S)
     asked = d.Requests(sent_s, delay_s)
     _ = heard.fresh, asked.known, asked.replies_s
-    total_s = perf_counter() - began
     print(f"{args.probes:,} probes, {len(heard.arrived_s):,} arrived, overtaking: {heard.fresh is not None}")
-    print(f"{'order of arrival':38} {total_s:7.2f} s")
+    print(f"{'order of arrival':38} {process_time() - began_cpu:7.2f} s")
     silent: list[d.Detector] = [
         d.Fixed(1.0),
         d.Akka(),
@@ -77,10 +76,12 @@ def main() -> None:
         d.TwoWindow(0.2),
     ]
     for detector in silent:
-        total_s += timed(detector.name, lambda detector=detector: beat(detector, heard))
+        timed(detector.name, lambda detector=detector: beat(detector, heard))
     for request in (d.Fixed(1.0), d.Percentile(2.0), d.Jacobson()):
-        total_s += timed(request.name + ", requests", lambda request=request: ask(request, asked))
-    print(f"{'total':38} {total_s:7.2f} s   goal {GOAL_S:g} s: {'met' if total_s <= GOAL_S else 'MISSED'}")
+        timed(request.name + ", requests", lambda request=request: ask(request, asked))
+    total_s, elapsed_s = process_time() - began_cpu, perf_counter() - began
+    goal = f"goal {GOAL_S:g} s: {'met' if total_s <= GOAL_S else 'MISSED'}"
+    print(f"{'total':38} {total_s:7.2f} s   {goal}; elapsed {elapsed_s:.2f} s")
     print(f"peak memory {peak_gib():.2f} GiB, of which the probes took {made_gib:.2f} GiB to make")
 
 
@@ -94,12 +95,10 @@ def ask(detector: d.RequestDetector, asked: d.Requests) -> str:
     return f"{found.mistakes:8} mistakes, timeout {found.timeout_mean_s:.3f} s"
 
 
-def timed(name: str, replay: Callable[[], str]) -> float:
-    began = perf_counter()
+def timed(name: str, replay: Callable[[], str]) -> None:
+    began = process_time()
     found = replay()
-    took_s = perf_counter() - began
-    print(f"{name:38} {took_s:7.2f} s   {found}")
-    return took_s
+    print(f"{name:38} {process_time() - began:7.2f} s   {found}")
 
 
 if __name__ == "__main__":

@@ -247,6 +247,7 @@ def _timeouts(reader: Reader, question: Question, limits: LimitsConfig) -> dict[
         lambda: timeouts.advise(probes, stops, windows, question),
         probes,
         stops,
+        windows,
         fsyncs,
         apart,
     )

@@ -40,10 +40,26 @@ spec:
 """
 ETCD_UNIT = """\
 [Service]
-Environment=ETCD_HEARTBEAT_INTERVAL=250
-Environment="ETCD_NAME=a"
+Environment="ETCD_NAME=a" ETCD_HEARTBEAT_INTERVAL=250
 ExecStart=/usr/bin/etcd --name a \\
   --election-timeout=2500
+"""
+ETCD_COMPOSE = """\
+services:
+  etcd:
+    environment:
+      - ETCD_HEARTBEAT_INTERVAL=250
+      - ETCD_NAME=a
+    command: etcd --election-timeout 2500
+"""
+ETCD_VARIABLES = """\
+containers:
+- name: etcd
+  env:
+  - name: ETCD_ELECTION_TIMEOUT
+    value: "2500"
+  - name: ETCD_HEARTBEAT_INTERVAL
+    value: "250"
 """
 KAFKA = """\
 # broker
@@ -115,7 +131,7 @@ akka {
   actor.provider = cluster
   cluster {
     # a comment
-    failure-detector { threshold = 12.0 }
+    failure-detector { threshold = 12.0, "monitored-by-nr-of-members" = 9 }
     failure-detector {
       acceptable-heartbeat-pause = 10s // long collections
       heartbeat-interval = 2 seconds
@@ -131,6 +147,8 @@ akka.cluster.failure-detector.min-std-deviation = 200 ms
     [
         (ETCD_YAML, "etcd", {"heartbeat_interval": 250, "election_timeout": 2500}),
         (ETCD_MANIFEST, "etcd", {"heartbeat_interval": 250, "election_timeout": 2500}),
+        (ETCD_COMPOSE, "etcd", {"heartbeat_interval": 250, "election_timeout": 2500}),
+        (ETCD_VARIABLES, "etcd", {"heartbeat_interval": 250, "election_timeout": 2500}),
         (ETCD_UNIT, "etcd", {"heartbeat_interval": 250, "election_timeout": 2500}),
         (
             KAFKA,
@@ -194,6 +212,26 @@ def test_a_setting_with_two_values_is_refused_with_both_lines() -> None:
     twice = ETCD_MANIFEST + ETCD_MANIFEST.partition("containers:\n")[2].replace("=250", "=100")
     with pytest.raises(UserError, match="several values: 250 on line 10, 100 on line 17"):
         read_present(twice, [load("etcd")])
+
+
+def test_blocks_and_semicolons_of_words_are_understood() -> None:
+    """nginx writes blocks in one line, or a setting in several of them."""
+    (line,) = read_lines("location / { proxy_read_timeout 30; }", "conf")
+    assert line.words[3:5] == ("proxy_read_timeout", "30;")
+    lines = read_lines("http {\n  a 1;\n  server {\n    a 2;\n  }\n  b 3;\n}\nc 4\n", "conf")
+    assert [(each.words, each.section) for each in lines if len(each.words) == 2] == [
+        (("a", "1"), "http of line 1"),
+        (("a", "2"), "http of line 1 server of line 3"),
+        (("b", "3"), "http of line 1"),
+        (("c", "4"), ""),
+    ]
+    lines = read_lines("defaults\n  timeout connect 5s\nbackend b\n  timeout connect 9s\n", "conf")
+    assert [each.section for each in lines if each.words[0] == "timeout"] == [
+        "defaults of line 1",
+        "backend of line 3",
+    ]
+    once = "x { cluster-node-timeout 5000; }\n"
+    assert read_present(once, [load("redis-cluster")]).settings == {"node_timeout": 5000}
 
 
 def test_of_lines_in_the_same_place_the_last_counts() -> None:

@@ -121,6 +121,24 @@ def test_zookeeper_shortens_a_session_beyond_20_ticks() -> None:
     assert (clamped.given, clamped.becomes) == (60000, 40000)
 
 
+def test_zookeepers_minus_one_is_its_default() -> None:
+    product = load("zookeeper")
+    values = resolve(product, {"tick_time": 2000, "min_session_timeout": -1})
+    assert (values["min_session_timeout"], values["max_session_timeout"]) == (4.0, 40.0)
+
+
+@pytest.mark.parametrize("heartbeat", [100, 320, 333, 500, 700])
+def test_etcds_advice_survives_its_rounding(heartbeat: float) -> None:
+    """What is advised is enough after etcd has rounded it down to whole heartbeats."""
+    silence = Stream(lambda every_s: every_s + 1.81, lambda _, __: 0.1)
+    measured = Measured(rtt_mean_max_s=0.01, silence=silence)
+    advice = advise(load("etcd"), measured, {"heartbeat_interval": heartbeat}, Wish(1.0))
+    assert advice.verdict == "tune"
+    used, _ = effective(load("etcd"), advice.values)
+    assert used["election_timeout"] is not None
+    assert used["election_timeout"] >= heartbeat / 1000 + 1.81
+
+
 def test_etcd_counts_whole_heartbeats() -> None:
     """--heartbeat-interval 300 --election-timeout 2000 are 6 ticks: 1800 ms."""
     product = load("etcd")

@@ -34,6 +34,7 @@ def test_mistakes_are_those_of_events_one_by_one(some: list[float], detector: d.
     arrivals = [(at, 0, 0.0) for at in heard.arrived_s.tolist()]
     expected = reference.mistakes(arrivals, deadline_s.tolist(), heard.until_s)
     assert found.begins_s.tolist() == [begin for begin, _ in expected]
+    assert d.quality.suspicions_s(heard, deadline_s, heard.until_s).tolist() == found.begins_s.tolist()
     assert found.lengths_s == pytest.approx([end - begin for begin, end in expected], abs=1e-12)
     if expected:
         wrong = sum(end - begin for begin, end in expected)
@@ -46,7 +47,7 @@ def test_mistakes_are_those_of_events_one_by_one(some: list[float], detector: d.
 
 
 @given(st.lists(st.floats(0.001, 0.9), min_size=1, max_size=12), st.sampled_from(DETECTORS), st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_detection_is_what_crashes_at_many_moments_take(
     some: list[float], detector: d.Detector, data: st.DataObject
 ) -> None:
@@ -56,15 +57,16 @@ def test_detection_is_what_crashes_at_many_moments_take(
     heard = d.every_interval(delay_s, INTERVAL_S)
     found = d.judge(heard, detector.deadlines_s(heard))
     begin_s, end_s = heard.sent_s[0], heard.sent_s[-1] + INTERVAL_S
-    steps = 500
+    steps = 300
     times = []
     for crash_s in begin_s + (end_s - begin_s) * (np.arange(steps) + 0.5) / steps:
         before = d.every_interval(delay_s[: int(crash_s / INTERVAL_S) + 1], INTERVAL_S)
         times.append(max(0.0, float(detector.deadlines_s(before)[-1]) - crash_s))
+    # A crash is at most half a step from the nearest that was tried.
     step_s = (end_s - begin_s) / steps
     assert found.detection_mean_s == pytest.approx(np.mean(times), abs=step_s)
-    assert found.detection_min_s == pytest.approx(min(times), abs=step_s)
-    assert found.detection_max_s == pytest.approx(max(times), abs=step_s)
+    assert found.detection_min_s == pytest.approx(min(times), abs=1.01 * step_s)
+    assert found.detection_max_s == pytest.approx(max(times), abs=1.01 * step_s)
 
 
 def test_detection_with_overtaking_goes_by_what_was_sent_before_the_crash() -> None:

@@ -1,4 +1,4 @@
-"""What may come next: covers as often as it says, singly, in clusters and by bad hours, and no more than needed."""
+"""What may come next: right as often as it says, singly, in clusters and by bad hours; and not by far."""
 
 import numpy as np
 import pytest

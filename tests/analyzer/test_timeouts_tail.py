@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom, binomtest
 
-from truechimer_analyzer.timeouts.tail import count_clusters, measure, round_up, upper_exceedance
+from truechimer_analyzer.timeouts.clusters import count_clusters
+from truechimer_analyzer.timeouts.tail import measure, round_up, upper_exceedance
 
 
 @given(st.integers(1, 200), st.integers(201, 100_000))
@@ -147,3 +148,35 @@ def test_any_asked_timeout_is_evaluated_itself() -> None:
     assert short.upper >= 0.8
     assert long is not None
     assert (long.seen, long.upper) == (0, pytest.approx(3 / 1000, rel=0.3))
+
+
+def test_beyond_the_probes_deadline_every_loss_counts_as_an_exceedance() -> None:
+    """Whether a lost one was a late reply nobody knows; up to the deadline it is a true timeout, apart."""
+    values = np.linspace(0.01, 1.999, 1000)
+    times, path = np.arange(1000) * 60.0, np.zeros(1000, dtype=np.intp)
+    every = np.array([1050])
+    at = measure(values, times, path, every, 2.0, deadline_s=2.0).asked
+    past = measure(values, times, path, every, 3.0, deadline_s=2.0)
+    assert at is not None
+    assert past.asked is not None
+    assert past.asked.seen == at.seen == 0
+    assert at.upper == past.supported_exceedance
+    assert past.asked.upper >= upper_exceedance(50, 1050)
+    assert max(point.timeout_s for point in past.points) <= 2.0
+
+
+def test_a_refused_target_says_how_many_operations_are_missing() -> None:
+    tail = tail_of(np.random.default_rng(1).exponential(0.01, 3000))
+    target = tail.supported_exceedance / 4
+    assert tail.smallest(target) is None
+    assert tail.needed_operations(target) == pytest.approx(3 * 3000, rel=0.01)
+    assert tail.needed_operations(tail.supported_exceedance * 1.01) == 0
+
+
+def test_more_paths_at_once_do_not_make_slow_replies_one_event() -> None:
+    """A hundred paths, each probed every second: some reply is slow every second, and by chance."""
+    rng = np.random.default_rng(1)
+    count = 200_000
+    values, path = rng.exponential(0.01, count), np.arange(count) % 100
+    tail = measure(values, np.arange(count) / 100, path, np.bincount(path))
+    assert tail.cluster_size < 1.6

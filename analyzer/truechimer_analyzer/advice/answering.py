@@ -58,6 +58,7 @@ def answer(
     base: Callable[[], Document],
     probes: Columns,
     pauses: Columns,
+    windows: Columns,
     fsyncs: Columns | None,
     skew: Mapping[str, Any],
 ) -> Document:
@@ -80,7 +81,7 @@ def answer(
     if wanted.products:
         tolerated = question.false_per_month or DEFAULT_FALSE_PER_MONTH
         measured = gathering.gather(
-            probes, pauses, fsyncs, skew.get("clusters", ()), document["uses"], tolerated
+            probes, pauses, windows, fsyncs, skew.get("clusters", ()), document["uses"], tolerated
         )
         wish = Wish(tolerated, question.detect_within_s)
         document["products"] = [

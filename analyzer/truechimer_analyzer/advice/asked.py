@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from truechimer_analyzer.advice.schema import Product, Setting
 
 ALL = "all"
+# A century in seconds; no setting is more.
+_GREATEST = 100 * 366 * 86_400.0
 EXAMPLE = '{"etcd": {"election-timeout": 1000}}'
 
 
@@ -72,11 +74,13 @@ def _settings(product: Product, settings: Mapping[str, object]) -> dict[str, flo
 def _value(setting: Setting, value: object) -> float:
     if isinstance(value, str):
         try:
-            return read_value(setting, value)
+            value = read_value(setting, value)
         except WrongValueError as error:
             raise UserError(f"current: {setting.name}: {error}") from error
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise UserError(f"current: {setting.name} = {value!r} is no number")
+    if abs(value) * setting.scale > _GREATEST:
+        raise UserError(f"current: {setting.name} = {value!r} is beyond all measure")
     if setting.integer and value != round(value):
         raise UserError(f"current: {setting.name} = {value!r} is no whole number")
     return value

@@ -201,6 +201,8 @@ def _reason(
     bounds: tuple[float | None, float | None],
 ) -> str:
     low, high = found
+    if setting.kind == "fixed":
+        return "compiled in"
     if advised is None:
         return "unset, and nothing that was measured asks for it"
     if same(current, advised):
@@ -219,6 +221,11 @@ def _reason(
         return f"{_why(setting.at_most)}{_figures(high)}"
     if low.value is None:
         return "follows the settings that it is made from"
+    if current is None or advised > current:
+        return (
+            f"as much as it can be; at least {shown(setting, low.value)} is needed: "
+            f"{_why(setting.at_least)}{_figures(low)}"
+        )
     return (
         f"shortened for the detection that was asked for; at least {shown(setting, low.value)} is needed: "
         f"{_why(setting.at_least)}{_figures(low)}"

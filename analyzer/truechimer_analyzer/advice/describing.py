@@ -28,6 +28,8 @@ def describe(advice: Advice) -> dict[str, Any]:
         "product": product.product,
         "title": product.title,
         "version": product.version,
+        "versions_checked": list(product.versions),
+        "checked": product.checked,
         "verdict": advice.verdict,
         "settings": [_setting(each, advice) for each in advice.choices],
         "constraints": [

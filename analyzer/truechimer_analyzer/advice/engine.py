@@ -7,6 +7,7 @@ what binds.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -109,7 +110,7 @@ def advise(product: Product, measured: Measured, given: Mapping[str, float], wis
         constraints=checked,
         figures=_amounts(product, measured, now_s, {**then_s, **untold}),
         clamped_now=tuple(clamped_now),
-        clamped_then=tuple(clamped_then),
+        clamped_then=tuple(each for each in clamped_then if each.clamp.setting not in untold),
         current=current,
         advised=None if missing else advised,
         binding=_binding(measured, choices, then),
@@ -241,25 +242,31 @@ def _verdict(choices: list[Choice], problems: list[str], missing: tuple[str, ...
 
 
 def _binding(measured: Measured, choices: list[Choice], values: Mapping[str, float | None]) -> str | None:
-    """Who or what makes the setting that is nearest to its least, or furthest below it, so long."""
-    tightest: tuple[float, Choice] | None = None
-    for each in choices:
-        if each.least is None or each.setting.at_least is None:
-            continue
-        tightness = each.least / each.current if each.current else float("inf")
-        if tightest is None or tightness > tightest[0]:
-            tightest = (tightness, each)
-    if tightest is None:
-        return None
+    """Who or what makes the setting that is nearest to its least, or furthest below it, so long.
+
+    What was measured goes before settings that bind each other; None where nothing asks for anything.
+    """
+
+    def tightness(choice: Choice) -> float:
+        return (choice.least or 0.0) / choice.current if choice.current else math.inf
+
+    scope = Scope(measured, values)
     by_key = {each.setting.key: each for each in choices}
-    scope, choice = Scope(measured, values), tightest[1]
-    for _ in choices:
+    asking = [each for each in choices if each.least is not None]
+    found = [_dominant(each, scope, by_key) for each in sorted(asking, key=tightness, reverse=True)]
+    evidence = [name for name in found if name is not None and name not in by_key]
+    if evidence:
+        return measured.owners.get(evidence[0], evidence[0])
+    return next((f"setting:{by_key[name].setting.name}" for name in found if name is not None), None)
+
+
+def _dominant(choice: Choice, scope: Scope, by_key: Mapping[str, Choice]) -> str | None:
+    """What moves a choice most: a measured name, or the key of a setting that nothing measured moves."""
+    for _ in by_key:
         assert choice.setting.at_least is not None
         name = scope.dominant(choice.setting.at_least.rule)
-        if name not in by_key:
-            return measured.owners.get(name, name) if name is not None else None
-        below = by_key[name]
-        if below.setting.at_least is None or not same(below.advised, below.least):
-            return f"setting:{below.setting.name}"
+        below = None if name is None else by_key.get(name)
+        if below is None or below.setting.at_least is None or not same(below.advised, below.least):
+            return name
         choice = below
     return None

@@ -204,6 +204,16 @@ def _compare(op: ast.cmpop, left: float, right: float) -> bool:
     return _COMPARISONS[type(op)](left, right)
 
 
+def ceil(value: float) -> float:
+    """The next whole number that is not below, but for a float's error."""
+    return math.ceil(value - _SAME * max(1.0, abs(value)))
+
+
+def floor(value: float) -> float:
+    """The next whole number that is not above, but for a float's error."""
+    return math.floor(value + _SAME * max(1.0, abs(value)))
+
+
 def phi_deviations(threshold: float) -> float | None:
     """How many standard deviations past the mean Akka's φ reaches ``threshold`` (> 0.31).
 
@@ -223,7 +233,7 @@ def phi_deviations(threshold: float) -> float | None:
 PURE: Mapping[str, Callable[..., float | None]] = {
     "min": min,
     "max": max,
-    "ceil": math.ceil,
-    "floor": math.floor,
+    "ceil": ceil,
+    "floor": floor,
     "phi_deviations": phi_deviations,
 }

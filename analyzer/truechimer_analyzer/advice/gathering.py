@@ -10,6 +10,7 @@ from truechimer.codes import FsyncOutcome, Via
 from truechimer_analyzer.advice.measured import Measured
 from truechimer_analyzer.advice.streams import reply_stream, silence_stream
 from truechimer_analyzer.timeouts.binding import binding, lengths_s
+from truechimer_analyzer.timeouts.holder import holder_of
 from truechimer_analyzer.timeouts.operations import operations
 
 if TYPE_CHECKING:
@@ -27,23 +28,28 @@ _LEAST_FOR_MEAN = 20
 def gather(
     probes: Columns,
     pauses: Columns,
+    windows: Columns,
     fsyncs: Columns | None,
     clusters: Sequence[Mapping[str, Any]],
     uses: Sequence[Mapping[str, Any]],
     false_per_month: float,
 ) -> Measured:
-    """From rows of truechimer_rtt, _pause and _fsync (None: not read), clusters of ``skew``, and uses."""
+    """From rows of truechimer_rtt, _pause, _pause_window and _fsync, clusters of ``skew``, and the uses."""
     every, connects = operations(probes), operations(probes, Via.TCP)
     means_s, p99s_s = _by_path(every)
     longest_s = float(every.rtt_s.max()) if len(every.rtt_s) else None
     epsilon_s, worst_pair = _epsilon(clusters)
-    pause_s, pause_owner = _longest_pause(pauses)
+    holder = holder_of(pauses, windows)
     fsync_s, disk = _fsync(fsyncs)
-    owners: dict[str, str | None] = {"epsilon_s": worst_pair, "pause_max_s": pause_owner, "fsync_p99_s": disk}
+    owners: dict[str, str | None] = {
+        "epsilon_s": worst_pair,
+        "pause_max_s": _longest_pause(pauses),
+        "fsync_p99_s": disk,
+    }
+    owners["silence"] = owners["pause_max_s"]
     if longest_s is not None:
-        owners |= dict.fromkeys(
-            ("silence", "reply", "reply_s", "rtt_max_s", "one_way_s"), binding(every, pauses)
-        )
+        owners["silence"] = next((use["binding"] for use in uses if use["use"] == "heartbeat"), None)
+        owners |= dict.fromkeys(("reply", "reply_s", "rtt_max_s", "one_way_s"), binding(every, pauses))
         owners |= _worst(every, {"rtt_mean_max_s": means_s, "rtt_p99_s": p99s_s})
     if len(connects.rtt_s):
         owners |= dict.fromkeys(("connect", "connect_s"), binding(connects, pauses))
@@ -53,12 +59,12 @@ def gather(
         rtt_mean_max_s=_greatest(means_s),
         # No way takes longer than there and back.
         one_way_s=longest_s,
-        pause_max_s=pause_s,
+        pause_max_s=holder.longest_s,
         fsync_p99_s=fsync_s,
         epsilon_s=epsilon_s,
         reply_s=_timeout_s(uses, "request"),
         connect_s=_timeout_s(uses, "connect"),
-        silence=silence_stream(every, pauses, false_per_month),
+        silence=silence_stream(every, pauses, holder, false_per_month),
         reply=reply_stream(every, false_per_month),
         connect=reply_stream(connects, false_per_month),
         owners={name: owner for name, owner in owners.items() if owner is not None},
@@ -88,12 +94,13 @@ def _worst(every: Operations, values: Mapping[str, Sequence[float]]) -> dict[str
     }
 
 
-def _longest_pause(pauses: Columns) -> tuple[float | None, str | None]:
+def _longest_pause(pauses: Columns) -> str | None:
+    """Whose the longest pause was."""
     least_s = lengths_s(pauses)
     if not np.isfinite(least_s).any():
-        return None, None
+        return None
     row = int(np.nanargmax(least_s))
-    return float(least_s[row]), f"pause:{pauses.tags['cause'][row]}@{pauses.tags['node'][row]}"
+    return f"pause:{pauses.tags['cause'][row]}@{pauses.tags['node'][row]}"
 
 
 def _fsync(fsyncs: Columns | None) -> tuple[float | None, str | None]:

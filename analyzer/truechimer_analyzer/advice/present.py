@@ -27,16 +27,17 @@ def resolve(product: Product, given: Mapping[str, float]) -> dict[str, float | N
     """Each setting's value in seconds (or plain) where ``given`` are those set, in their units.
 
     None is unset, or unknown where a default follows an unset one. Defaults that follow other settings may
-    stand above them in the file.
+    stand above them in the file, and are what switching the setting off stands for.
     """
     values: dict[str, float | None] = {}
     following: dict[str, Expression] = {}
     for key, setting in product.settings.items():
-        if key in given:
-            values[key] = _in_seconds(setting, given[key])
-        elif isinstance(setting.default, Expression):
+        if isinstance(setting.default, Expression) and given.get(key, setting.off) == setting.off:
             following[key] = setting.default
+        elif key in given:
+            values[key] = _in_seconds(setting, given[key])
         else:
+            assert not isinstance(setting.default, Expression)
             values[key] = None if setting.default is None else _in_seconds(setting, setting.default)
     for _ in range(len(following)):
         for key, rule in following.items():

@@ -85,6 +85,7 @@ NOTATIONS: Mapping[str, str] = {
     "duration": "a number with its unit, like 500ms or 1m30s (Go, YAML)",
     "spaced": "a number, a blank and the unit, like 500 ms (HOCON)",
     "either": "a bare number of the unit, or one with a unit; written with the unit",
+    "go": "a Go expression, like 500 * time.Millisecond",
 }
 ALARMS: Mapping[str, str] = {
     "silence": "a live peer's heartbeats, sent every `every`, are not heard for `timeout`",
@@ -229,6 +230,11 @@ class Product:
     prediction: Prediction | None
     figures: tuple[Figure, ...]
     snippet: Snippet
+
+    @property
+    def checked(self) -> bool:
+        """Whether its figures were checked for this version, or for one that this is a release of."""
+        return any(self.version == each or self.version.startswith(f"{each}.") for each in self.versions)
 
     @property
     def names(self) -> Mapping[str, str]:

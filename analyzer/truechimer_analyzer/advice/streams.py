@@ -16,30 +16,37 @@ import numpy as np
 
 from truechimer_analyzer.advice.measured import Stream
 from truechimer_analyzer.advice.values import shown_s
-from truechimer_analyzer.timeouts.silences import silences
+from truechimer_analyzer.reading import nothing
+from truechimer_analyzer.timeouts.binding import PAUSE_FIELDS, lengths_s
+from truechimer_analyzer.timeouts.silences import of_pauses, silences
 from truechimer_analyzer.timeouts.tail import NONE_SEEN, round_up
 from truechimer_analyzer.timeouts.use import MONTH_S, tail_of
+from truechimer_analyzer.window import NS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from truechimer_analyzer.stores import Columns
+    from truechimer_analyzer.timeouts.holder import Holder
     from truechimer_analyzer.timeouts.operations import Operations
     from truechimer_analyzer.timeouts.tail import Tail
 
-# A silence of about twice the interval or more is one in which a heartbeat was lost, or all stood still.
+# A silence of about twice the interval or more is one in which a probe was lost.
 _LOST_INTERVALS = 1.5
 _SAME_INTERVAL = 1.01
+# Heartbeats rarer than so many probes are not replayed: each phase of them is a stream of its own.
+_MOST_PHASES = 20_000
+_MOST_HEARTBEATS = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """Operations with their tail, and how many of them a month has; ``interval_s`` is what was replayed."""
+    """Operations with their tail, how many of them a month has, and what is to be known of them."""
 
     of: Operations
     tail: Tail
     per_month: float
-    interval_s: float | None = None
+    note: str | None = None
 
     def timeout_s(self, false_per_month: float) -> float | None:
         found = self.tail.smallest(false_per_month / self.per_month)
@@ -68,18 +75,20 @@ class _Judged:
         )
 
 
-def silence_stream(every: Operations, pauses: Columns, false_per_month: float) -> Stream | None:
-    """Hearing nothing of a live peer, on any of the paths; None where no path shows two replies."""
-    if not len(every.rtt_s):
-        return None
+def silence_stream(
+    every: Operations, pauses: Columns, holder: Holder, false_per_month: float
+) -> Stream | None:
+    """Hearing nothing of a live peer, on any of the paths; of pauses alone where nobody probed.
+
+    None where nobody watched for these either.
+    """
+    most_s = _MOST_PHASES / (every.rate_hz or 1.0)
 
     @functools.cache
     def judged(every_s: float) -> _Judged | None:
-        return _silences(every, pauses, every_s)
+        return _silences(every, pauses, holder, every_s) if 0 < every_s <= most_s else None
 
-    if judged(0.0) is None:
-        return None
-    return _stream(judged, false_per_month)
+    return None if judged(1.0) is None else _stream(judged, false_per_month)
 
 
 def reply_stream(every: Operations, false_per_month: float) -> Stream | None:
@@ -110,27 +119,53 @@ def _stream(judged: Callable[[float], _Judged | None], false_per_month: float) -
 
     def note(every_s: float) -> str | None:
         found = judged(every_s)
-        if found is None or found.interval_s is None or found.interval_s <= every_s * _SAME_INTERVAL:
-            return None
-        return f"judged by probes one every {shown_s(found.interval_s)}"
+        return None if found is None else found.note
 
     return Stream(timeout_s, rate, refusal, note)
 
 
-def _silences(every: Operations, pauses: Columns, every_s: float) -> _Judged | None:
+def _silences(every: Operations, pauses: Columns, holder: Holder, every_s: float) -> _Judged | None:
     heard = silences(every, pauses, every_s)
     if heard is None:
+        return _of_pauses_alone(holder, every_s)
+    if heard.interval_s <= every_s * _SAME_INTERVAL:
+        return _Judged(heard.each, tail_of(heard.each), MONTH_S / heard.interval_s)
+    quick = _quicker(every, pauses, every_s)
+    note = f"judged by probes one every {shown_s(heard.interval_s)}"
+    return _Judged(quick, tail_of(quick), MONTH_S / heard.interval_s, note)
+
+
+def _of_pauses_alone(holder: Holder, every_s: float) -> _Judged | None:
+    """Of no more heartbeats than fit in memory: between them it is quiet, and a stop is as long to all."""
+    replayed_s = max(every_s, sum(holder.watched_s.values()) / _MOST_HEARTBEATS)
+    alone = of_pauses(holder, replayed_s)
+    if alone is None:
         return None
+    of = replace(alone.each, rtt_s=alone.each.rtt_s - replayed_s + every_s)
+    return _Judged(of, tail_of(of), MONTH_S / replayed_s, "of pauses alone: nobody probed")
+
+
+def _quicker(every: Operations, pauses: Columns, every_s: float) -> Operations:
+    """The silences of heartbeats that are sent more often than probes were: one for each probe."""
+    heard = silences(every, nothing("truechimer_pause", PAUSE_FIELDS), every_s)
+    assert heard is not None
     of = heard.each
     length_s = of.rtt_s.copy()
-    for index in range(len(of.paths)):
+    stops_s, lasted_s = pauses.time_ns / NS, lengths_s(pauses)
+    for index, path in enumerate(of.paths):
         own = np.flatnonzero(of.path == index)
         if not len(own):
             continue
-        usual_s = float(np.median(length_s[own]))
+        until_s = of.time_s[own] + of.rtt_s[own]
+        usual_s = float(np.median(of.rtt_s[own]))
         # In most silences nothing was lost: the median is the path's own interval.
         if usual_s > every_s * _SAME_INTERVAL:
-            kept = own[length_s[own] < _LOST_INTERVALS * usual_s]
-            length_s[kept] = np.maximum(length_s[kept] - usual_s, 0.0) + every_s
-    judged = replace(of, rtt_s=length_s)
-    return _Judged(judged, tail_of(judged), MONTH_S / heard.interval_s, heard.interval_s)
+            kept = own[of.rtt_s[own] < _LOST_INTERVALS * usual_s]
+            length_s[kept] = np.maximum(of.rtt_s[kept] - usual_s, 0.0) + every_s
+        node = pauses.tags["node"]
+        ends = ((node == path.node) | (node == path.peer)) & (pauses.tags["cluster"] == path.cluster)
+        mine = np.flatnonzero(ends & (lasted_s > 0))
+        at = np.searchsorted(until_s, stops_s[mine], side="right")
+        inside = (at < len(own)) & (stops_s[mine] >= of.time_s[own[0]])
+        np.maximum.at(length_s, own[at[inside]], lasted_s[mine[inside]] + every_s)
+    return replace(of, rtt_s=length_s)

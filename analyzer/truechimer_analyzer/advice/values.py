@@ -37,6 +37,9 @@ _SUFFIX_S = {
     "day": 86_400.0,
     "days": 86_400.0,
 }
+_GO_S = {"Microsecond": 1e-6, "Millisecond": 1e-3, "Second": 1.0, "Minute": 60.0, "Hour": 3600.0}
+_GO_WRITTEN = {"us": "Microsecond", "ms": "Millisecond", "s": "Second", "min": "Minute", "h": "Hour"}
+_GO = re.compile(r"(?:(\d+)\s*\*\s*)?time\.([A-Z]\w*)(?:\s*\*\s*(\d+))?")
 _WRITTEN = {"us": "us", "ms": "ms", "s": "s", "min": "m", "h": "h", "d": "d"}
 _DIGITS = 2
 # A value that differs by less than this share from a round one is that round one.
@@ -60,6 +63,8 @@ def read_value(setting: Setting, text: str) -> float:
         value = float(plain.replace("_", ""))
     elif bare and (setting.notation == "either" or float(plain) == 0):
         value = float(plain.replace("_", ""))
+    elif setting.notation == "go" and (found := _GO.fullmatch(plain)) and found.group(2) in _GO_S:
+        value = int(found.group(1) or 1) * int(found.group(3) or 1) * _GO_S[found.group(2)] / setting.scale
     else:
         value = _length_s(plain) / setting.scale
     if setting.integer and not math.isclose(value, round(value), rel_tol=_SAME, abs_tol=_SAME):
@@ -72,6 +77,8 @@ def write_value(setting: Setting, value: float) -> str:
     number = plain_number(value)
     if setting.unit == "" or setting.notation == "number":
         return number
+    if setting.notation == "go":
+        return f"{number} * time.{_GO_WRITTEN[setting.unit]}"
     return f"{number}{' ' if setting.notation == 'spaced' else ''}{_WRITTEN[setting.unit]}"
 
 
@@ -111,7 +118,7 @@ def shown_s(value: float) -> str:
 
 def shown(setting: Setting, value_s: float) -> str:
     """A setting's value in seconds (or plain), as a reader wants it."""
-    return plain_number(value_s) if setting.unit == "" else shown_s(value_s)
+    return plain_number(float(f"{value_s:.4g}")) if setting.unit == "" else shown_s(value_s)
 
 
 def same(left: float | None, right: float | None) -> bool:

@@ -77,13 +77,16 @@ def judge(
     since_s = max(since_s, float(arrived_s[0]))
     until_s = min(until_s, heard.until_s)
     here_s, deadline_s = arrived_s[first:last], deadline_s[first:last]
-    # After the last arrival, nothing came until the end.
-    wrong = np.flatnonzero(deadline_s[:-1] < here_s[1:])
-    if deadline_s[-1] < until_s:
-        wrong = np.append(wrong, len(here_s) - 1)
-    begins_s, lengths_s, is_open = _mistakes(here_s, deadline_s, wrong, since_s, until_s)
+    begins_s, lengths_s, is_open = _mistakes(here_s, deadline_s, since_s, until_s)
     least_s, mean_s, most_s = _detection(heard, deadline_s, slice(first, last))
     return Quality(begins_s, lengths_s, until_s - since_s, is_open, least_s, mean_s, most_s)
+
+
+def suspicions_s(heard: Heartbeats, deadline_s: Floats, until_s: float) -> Floats:
+    """When each mistake before ``until_s`` began: what ``judge`` calls ``begins_s``, without the rest."""
+    last = int(np.searchsorted(heard.arrived_s, until_s, side="left"))
+    until_s = min(until_s, heard.until_s)
+    return _mistakes(heard.arrived_s[:last], deadline_s[:last], -np.inf, until_s)[0]
 
 
 def by_window(heard: Heartbeats, deadline_s: Floats, window_s: float) -> list[Quality]:
@@ -97,9 +100,13 @@ def by_window(heard: Heartbeats, deadline_s: Floats, window_s: float) -> list[Qu
 
 
 def _mistakes(
-    here_s: Floats, deadline_s: Floats, wrong: NDArray[np.intp], since_s: float, until_s: float
+    here_s: Floats, deadline_s: Floats, since_s: float, until_s: float
 ) -> tuple[Floats, Floats, bool]:
     """Suspicions from the gaps between arrivals in which one was in force; one may last over several gaps."""
+    wrong = np.flatnonzero(deadline_s[:-1] < here_s[1:])
+    # After the last arrival, nothing came until the end.
+    if len(here_s) and deadline_s[-1] < until_s:
+        wrong = np.append(wrong, len(here_s) - 1)
     if not len(wrong):
         return np.empty(0), np.empty(0), False
     # An arrival whose own deadline is over already does not end the suspicion before it (NFD-E, figure 9).
@@ -138,11 +145,11 @@ def _detection(heard: Heartbeats, deadline_s: Floats, rows: slice) -> tuple[floa
         ahead_s = deadline_s[:-1] - sent_s[:-1]
         np.maximum(ahead_s, 0.0, out=ahead_s)
         longest = max(longest, float(ahead_s.max()))
-        area += float(np.dot(ahead_s, ahead_s)) / 2
+        area += float(np.square(ahead_s, out=ahead_s).sum()) / 2
         np.subtract(deadline_s[:-1], sent_s[1:], out=ahead_s)
         np.maximum(ahead_s, 0.0, out=ahead_s)
         shortest = min(shortest, float(ahead_s.min()))
-        area -= float(np.dot(ahead_s, ahead_s)) / 2
+        area -= float(np.square(ahead_s, out=ahead_s).sum()) / 2
     return shortest, area / float(final_s - sent_s[0]), longest
 
 

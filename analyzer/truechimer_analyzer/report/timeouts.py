@@ -64,7 +64,7 @@ def _advised(timeouts: Mapping[str, Any]) -> Iterator[str]:
     if timeouts["backtest"]:
         yield "Each fifth of the window, judged by what the time before it advised:"
         yield table(
-            ("detector", "of", "operations", "mistakes", "a month", "worst hour"),
+            ("detector", "of", "operations", "mistakes", "a month", "at most foreseen", "worst hour"),
             [
                 (
                     escaped(trial["detector"]) + (" (fitted)" if trial["fitted"] else ""),
@@ -72,6 +72,7 @@ def _advised(timeouts: Mapping[str, Any]) -> Iterator[str]:
                     str(trial["operations"]),
                     str(trial["mistakes"]),
                     f"{trial['mistakes_per_month']:.3g}",
+                    f"{trial['predicted_upper_per_month']:.3g}",
                     trial["worst_window"] or "–",
                 )
                 for trial in timeouts["backtest"]

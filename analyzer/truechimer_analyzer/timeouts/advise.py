@@ -58,7 +58,7 @@ def advise(probes: Columns, pauses: Columns, windows: Columns, question: Questio
     every use is refused.
     """
     every = operations(probes)
-    if not len(probes):
+    if not every.count and not any(every.others.values()):
         return _of_pauses(every, pauses, windows, question)
     rate_hz = question.rate_hz or every.rate_hz
     if not len(every.rtt_s) or rate_hz is None:

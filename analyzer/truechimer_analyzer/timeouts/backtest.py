@@ -9,7 +9,7 @@ is from a crash. What is predicted of each span is by the mistakes that the same
 
 from __future__ import annotations
 
-from itertools import pairwise
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,6 +28,9 @@ from truechimer_analyzer.detectors import (
     judge,
     judge_requests,
 )
+from truechimer_analyzer.detectors.knobs import heartbeat_knobs, least_setting, request_knobs
+from truechimer_analyzer.detectors.quality import suspicions_s
+from truechimer_analyzer.timeouts.choosing import quickest
 from truechimer_analyzer.timeouts.folds import Fold, Span, Trial, spans
 from truechimer_analyzer.timeouts.streams import Stream, streams
 from truechimer_analyzer.timeouts.tail import Tail, measure
@@ -84,12 +87,16 @@ def backtest(operations: Operations, target: float, per_month: float) -> list[di
     paths = streams(operations)
     streamed_s = np.concatenate([path.time_s for path in paths]) if paths else np.empty(0)
     cut = spans(streamed_s, edges_s, independent)
+    advised = _advised(
+        operations, spans(every_s, edges_s, independent), dict(zip(edges_s, tails, strict=False)), target
+    )
+    fitted = [_fitted(name, of, paths, cut, target) for name, of in FITTED.items()]
     trials = [
-        *_advised(
-            operations, spans(every_s, edges_s, independent), dict(zip(edges_s, tails, strict=False)), target
-        ),
+        *advised,
+        *_quickest(paths, cut, advised[0]),
         *(_requests(detector, paths, cut) for detector in REQUESTS),
-        *(_fitted(name, of, paths, cut, target) for name, of in FITTED.items()),
+        *fitted,
+        *_quickest(paths, cut, fitted[-1]),
         *_shipped(paths, cut),
     ]
     return [trial.document(per_month) for trial in trials if trial.folds]
@@ -123,7 +130,7 @@ def _advised(operations: Operations, cut: list[Span], tails: dict[float, Tail], 
             folds.append(_fold(span, late_s, span.ahead, timeout_s))
             timeouts_s.append(timeout_s)
         name = f"fixed({_range(timeouts_s)})"
-        trials.setdefault(name, Trial(name, "request", True, folds))
+        trials.setdefault(name, Trial(name, "request", True, folds, timeouts_s))
     return list(trials.values())
 
 
@@ -136,15 +143,70 @@ def _fold(span: Span, mistakes_s: Floats, operations: int, detection_s: float) -
 
 def _requests(detector: RequestDetector, paths: list[Stream], cut: list[Span]) -> Trial:
     timeouts_s = [detector.timeouts_s(path.requests) for path in paths]
-    late_s = [path.time_s[path.rtt_s > timeout_s] for path, timeout_s in zip(paths, timeouts_s, strict=True)]
-    trial = Trial(detector.name, "request", False)
+    return Trial(detector.name, "request", False, [_asked(paths, timeouts_s, span) for span in cut])
+
+
+def _asked(paths: list[Stream], timeouts_s: list[Floats], span: Span) -> Fold:
+    """One span of all paths' requests."""
+    weighted_s, late_s = 0.0, []
+    for path, timeout_s in zip(paths, timeouts_s, strict=True):
+        found = judge_requests(path.requests, timeout_s, path.rows(span.since_s, span.until_s))
+        weighted_s += found.operations * (found.timeout_mean_s or 0.0)
+        late_s.append(path.time_s[path.rtt_s > timeout_s])
+    return _fold(span, np.concatenate(late_s), span.ahead, weighted_s / span.ahead)
+
+
+def _quickest(paths: list[Stream], cut: list[Span], simplest: Trial) -> list[Trial]:
+    """In place of the simplest detector, the one that was quickest on each past at equal mistakes."""
+    fitted_s = dict(zip([fold.since_s for fold in simplest.folds], simplest.settings_s, strict=True))
+    asks = simplest.form == "request"
+    knobs = [request_knobs(path.requests) if asks else heartbeat_knobs(path.heartbeats) for path in paths]
+    folds: list[Fold] = []
+    used: list[str] = []
     for span in cut:
-        weighted_s = 0.0
-        for path, timeout_s in zip(paths, timeouts_s, strict=True):
-            found = judge_requests(path.requests, timeout_s, path.rows(span.since_s, span.until_s))
-            weighted_s += found.operations * (found.timeout_mean_s or 0.0)
-        trial.folds.append(_fold(span, np.concatenate(late_s), span.ahead, weighted_s / span.ahead))
-    return trial
+        if span.since_s not in fitted_s:
+            continue
+        pasts = [path.rows(-np.inf, span.since_s) for path in paths]
+        limits = [np.full(len(next(iter(of.values())).took_s), fitted_s[span.since_s]) for of in knobs]
+        if asks:
+            name, _, limits = quickest(knobs, pasts, limits, partial(_asked_before, paths, pasts))
+            folds.append(_asked(paths, limits, span))
+        else:
+            heard = [
+                slice(int(np.searchsorted(path.heartbeats.sequence, past.stop)))
+                for path, past in zip(paths, pasts, strict=True)
+            ]
+            name, _, limits = quickest(knobs, heard, limits, partial(_heard_before, paths, pasts))
+            folds += _heartbeats(paths, _deadlines(paths, limits), span)
+        used.append(name or simplest.detector.partition("(")[0])
+    return [Trial(f"quickest({', '.join(dict.fromkeys(used))})", simplest.form, True, folds)] if folds else []
+
+
+def _asked_before(paths: list[Stream], pasts: list[slice], limits: list[Floats]) -> tuple[int, float]:
+    found = [
+        judge_requests(path.requests, limit_s, past)
+        for path, past, limit_s in zip(paths, pasts, limits, strict=True)
+    ]
+    weighted_s = sum(each.operations * (each.timeout_mean_s or 0.0) for each in found)
+    return sum(each.mistakes for each in found), weighted_s / max(1, sum(each.operations for each in found))
+
+
+def _heard_before(paths: list[Stream], pasts: list[slice], limits: list[Floats]) -> tuple[int, float]:
+    found = [
+        judge(path.heartbeats, deadline_s, until_s=past.stop * path.interval_s)
+        for path, past, deadline_s in zip(paths, pasts, _deadlines(paths, limits), strict=True)
+    ]
+    weights = [
+        past.stop if each.detection_mean_s is not None else 0 for past, each in zip(pasts, found, strict=True)
+    ]
+    weighted_s = sum(
+        weight * (each.detection_mean_s or 0.0) for weight, each in zip(weights, found, strict=True)
+    )
+    return sum(each.mistakes for each in found), weighted_s / max(1, sum(weights))
+
+
+def _deadlines(paths: list[Stream], limits: list[Floats]) -> list[Floats]:
+    return [path.heartbeats.arrived_s + limit_s for path, limit_s in zip(paths, limits, strict=True)]
 
 
 def _fitted(
@@ -159,13 +221,11 @@ def _fitted(
             next_s = path.heartbeats.arrived_s[1:]
             before = next_s < path.rows(-np.inf, span.since_s).stop * path.interval_s
             overdue_s.append((next_s - deadline_s[:-1])[before])
-        past_s = np.concatenate(overdue_s)
-        if len(past_s):
-            rank = max(0, len(past_s) - 1 - int(target * len(past_s)))
-            margin_s = max(0.0, float(np.partition(past_s, rank)[rank]))
-            margins_s.append(margin_s)
-            folds += _heartbeats(paths, [deadline_s + margin_s for deadline_s in replayed], span)
-    return Trial(f"{name}({_range(margins_s)})", "heartbeat", True, folds)
+        margin_s = least_setting(overdue_s, int(target * sum(len(each) for each in overdue_s)))
+        judged = _heartbeats(paths, [deadline_s + margin_s for deadline_s in replayed], span)
+        folds += judged
+        margins_s += [margin_s for _ in judged]
+    return Trial(f"{name}({_range(margins_s)})", "heartbeat", True, folds, margins_s)
 
 
 def _shipped(paths: list[Stream], cut: list[Span]) -> list[Trial]:
@@ -191,13 +251,14 @@ def _heartbeats(paths: list[Stream], deadlines_s: list[Floats], span: Span) -> l
             continue
         count += rows.stop - rows.start
         weighted_s += (rows.stop - rows.start) * found.detection_mean_s
-        earlier_s = judge(path.heartbeats, deadline_s, until_s=begin_s).begins_s
-        begins_s = np.concatenate([earlier_s, found.begins_s])
+        begins_s = suspicions_s(path.heartbeats, deadline_s, end_s)
         number = np.minimum((begins_s / path.interval_s).astype(np.intp), len(path.time_s) - 1)
         mistakes_s.append(path.time_s[number])
     return [_fold(span, np.concatenate(mistakes_s), count, weighted_s / count)] if count else []
 
 
 def _range(settings_s: list[float]) -> str:
+    if not settings_s:
+        return "–"
     told = sorted({f"{setting_s:.4g}" for setting_s in settings_s}, key=float)
     return "…".join([told[0], told[-1]] if len(told) > 1 else told) + "s"

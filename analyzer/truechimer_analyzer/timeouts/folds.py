@@ -32,7 +32,7 @@ class Span:
     independent: float
 
     def predicted(self, mistakes_s: NDArray[np.float64]) -> float:
-        """The most mistakes per operation, at 95 %, by when those before the span were (any other are ignored)."""
+        """The most mistakes per operation, at 95 %, by when those before the span were."""
         past = len(self.before_s)
         late = np.searchsorted(self.before_s, np.sort(mistakes_s[mistakes_s < self.since_s]))
         return foreseen(late, past, past * self.independent, self.ahead) / self.ahead
@@ -76,12 +76,13 @@ class Fold:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One detector over all folds; ``fitted`` says that its setting is the past's advice."""
+    """One detector over all folds; ``fitted``: by the past, to ``settings_s`` if those are one each."""
 
     detector: str
     form: str
     fitted: bool
     folds: list[Fold] = field(default_factory=list)
+    settings_s: list[float] = field(default_factory=list)
 
     def document(self, per_month: float) -> dict[str, object]:
         """As the contract's ``backtest`` has it; means over folds are weighted by their operations."""

@@ -33,8 +33,8 @@ def foreseen(late: NDArray[np.intp], past: int, independent: float, ahead: int) 
     - the predictive bound of a Poisson count whose rate k and ``past`` tell (a negative binomial; Gelman et
       al., Bayesian Data Analysis, 3rd ed., 2.6, with a flat prior), in units of so many mistakes as come at
       once: the mean cluster, or the variance of the past's parts over their mean if that is more;
-    - what the worst stretch of the past as long as ``ahead`` had, as if it came again, and its own luck: 1.645
-      standard deviations of the difference of two such counts, in the same units.
+    - what the worst stretch of the past as long as ``ahead`` had, as if it came again, and its own luck:
+      1.645 standard deviations of the difference of two such counts, in the same units.
     """
     if not past or not ahead:
         return 0.0

@@ -36,6 +36,7 @@ def _product(product: dict[str, Any]) -> list[RenderableType]:
     settings = [_setting(each) for each in product.get("settings") or []]
     parts: list[RenderableType] = [
         Text.assemble((f"{name}: ", "bold"), (said, style)),
+        *_unchecked(product),
         *(Text(f"Fix: {each}", style=BAD) for each in [product.get("fix")] if each),
         *(Text(f"Missing: {each}", style=UNSURE) for each in product.get("missing") or []),
         table("Settings", columns, settings),
@@ -57,6 +58,13 @@ def _product(product: dict[str, Any]) -> list[RenderableType]:
     if product.get("snippet"):
         parts += [Text(f"For {text(product.get('snippet_file'))}:"), Text(str(product["snippet"]).rstrip())]
     return parts
+
+
+def _unchecked(product: dict[str, Any]) -> list[RenderableType]:
+    if product.get("checked", True):
+        return []
+    known = ", ".join(product.get("versions_checked") or [])
+    return [Text(f"Nobody checked these figures for this version, but for {known}", style=UNSURE)]
 
 
 def _setting(each: dict[str, Any]) -> list[RenderableType]:

@@ -17,10 +17,14 @@ from truechimer.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-_ENV = re.compile(r"(?:export\s+|Environment=)?[\"']?([A-Za-z_]\w*)=([^\"']*)[\"']?")
+_ENV = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
 _FLAG = re.compile(r"--?([A-Za-z][\w.-]*)(?:=(.*))?", re.DOTALL)
 _XML = re.compile(r"<(?:property\s+name=\")?([\w.:-]+)\"?\s*>\s*([^<>]+?)\s*<")
-_CODE = re.compile(r"([\w.-]+)[\"']?\s*(?:[=:,(]|=>|:=)\s*[\"']?(\d[\w.]*)")
+_CODE = re.compile(
+    r"([\w.-]+)[\"']?\s*(?:[=:,(]|=>|:=)\s*[\"']?"
+    r"(\d[\w.]*(?:\s*\*\s*time\.[A-Z]\w*)?|time\.[A-Z]\w*(?:\s*\*\s*\d+)?)"
+)
+_REMARK = re.compile(r"(?:^|\s)(?:#|//|--\s).*")
 _HOCON = re.compile(r"([\w.\"-]+)\s*(?:[=:]\s*|(?=\{))(.*)")
 _UNSET = frozenset({"", "~", "null"})
 _KEYED = re.compile(r"([^\s=:]+)\s*(?:[=:]\s*|\s)(.*)")
@@ -72,18 +76,31 @@ def _nodes(node: Any, path: str) -> Iterator[Line]:  # noqa: ANN401 - PyYAML's n
             continue
         seen.add(id(each))
         if each.id == "mapping":
+            yield from _named_value(each)
             for key, value in reversed(each.value):
                 stack.append((value, f"{where}.{key.value}" if where else str(key.value)))
         elif each.id == "sequence":
             texts = [(item.value, item.start_mark.line + 1) for item in each.value if item.id == "scalar"]
             words = [(word, line) for text, line in texts for word in _split(text)]
-            yield from _pairs(words, f"list of line {each.start_mark.line + 1}")
+            section = f"list of line {each.start_mark.line + 1}"
+            yield from _pairs(words, section)
+            for text, line in texts:
+                yield from _assigned(text, line, section)
             stack += [(item, where) for item in reversed(each.value) if item.id != "scalar"]
         elif each.value not in _UNSET:
             yield Line((where, each.value), each.start_mark.line + 1, keyed=True)
             if "--" in each.value:
                 words = [(word, each.start_mark.line + 1) for word in _split(each.value)]
                 yield from _pairs(words, f"text of line {each.start_mark.line + 1}")
+
+
+def _named_value(mapping: Any) -> Iterator[Line]:  # noqa: ANN401 - PyYAML's nodes
+    """A container's variable: ``name: ETCD_NAME`` and ``value: a`` side by side."""
+    pairs = {key.value: value for key, value in mapping.value if key.id == value.id == "scalar"}
+    if {"name", "value"} <= set(pairs):
+        yield Line(
+            (pairs["name"].value, pairs["value"].value), pairs["value"].start_mark.line + 1, keyed=True
+        )
 
 
 def _flags(text: str) -> Iterator[Line]:
@@ -142,10 +159,16 @@ def _conf(text: str) -> Iterator[Line]:
 
 
 def _env(text: str) -> Iterator[Line]:
+    """Shell and unit files: ``NAME=value``, with ``export`` or ``Environment=`` before one or several."""
     for number, line in _continued(text):
-        found = _ENV.fullmatch(line.strip())
-        if found:
-            yield Line((found.group(1), found.group(2).strip()), number, keyed=True)
+        for word in _split(line.strip().removeprefix("export ").removeprefix("Environment=")):
+            yield from _assigned(word, number)
+
+
+def _assigned(word: str, number: int, section: str = "") -> Iterator[Line]:
+    found = _ENV.fullmatch(word)
+    if found:
+        yield Line((found.group(1), found.group(2).strip()), number, True, section)
 
 
 def _hocon(text: str) -> Iterator[Line]:
@@ -164,12 +187,12 @@ def _hocon(text: str) -> Iterator[Line]:
             path.append(key)
             inside = rest[1:].strip()
             if inside.endswith("}"):
-                inner = _HOCON.fullmatch(inside[:-1].strip())
-                path_now = ".".join(path)
+                for pair in inside[:-1].split(","):
+                    inner = _HOCON.fullmatch(pair.strip())
+                    if inner:
+                        name = ".".join([*path, inner.group(1).replace('"', "")])
+                        yield Line((name, _unquoted(inner.group(2))), number, keyed=True)
                 path = path[:-1]
-                if inner:
-                    name = inner.group(1).replace('"', "")
-                    yield Line((f"{path_now}.{name}", _unquoted(inner.group(2))), number, keyed=True)
         else:
             yield Line((".".join([*path, key]), _unquoted(rest)), number, keyed=True)
 
@@ -205,12 +228,14 @@ def _leaves(value: Any, path: str, text: str) -> Iterator[Line]:  # noqa: ANN401
         yield Line((path, str(value)), number, keyed=True)
 
 
-def _matched(pattern: re.Pattern[str]) -> Callable[[str], Iterator[Line]]:
+def _matched(
+    pattern: re.Pattern[str], remark: re.Pattern[str] | None = None
+) -> Callable[[str], Iterator[Line]]:
     """Whatever a pattern (name, value) finds, line by line: XML's elements, calls in programs."""
 
     def read(text: str) -> Iterator[Line]:
         for number, line in enumerate(text.splitlines(), start=1):
-            for found in pattern.finditer(line):
+            for found in pattern.finditer(line if remark is None else remark.sub("", line)):
                 yield Line((found.group(1), found.group(2)), number, keyed=True)
 
     return read
@@ -257,5 +282,5 @@ _READERS: Mapping[str, Callable[[str], Iterator[Line]]] = {
     "toml": _toml,
     "json": _json,
     "xml": _matched(_XML),
-    "code": _matched(_CODE),
+    "code": _matched(_CODE, _REMARK),
 }

@@ -71,7 +71,7 @@ def _worded(setting: Setting, line: Line) -> tuple[str, str] | None:
             if all(want in {"*", word} for want, word in zip(pattern, window, strict=True)):
                 # In the midst of a line (``server … inter 2s``) the line itself is the place.
                 place = " ".join(window) if at == 0 else f"line {line.number}"
-                return place, line.words[at + len(pattern)]
+                return place, line.words[at + len(pattern)].rstrip(";")
     return None
 
 
