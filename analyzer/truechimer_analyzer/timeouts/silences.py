@@ -70,7 +70,7 @@ def silences(every: Operations, pauses: Columns, heartbeat_s: float | None) -> S
     sum counts as its mean) ends no sooner than itself, and makes the silence that it falls into as long as
     itself and one interval at least, also where the probes went on without the paused process.
     """
-    lines = _lines(every)
+    lines = lines_of(every)
     if not lines:
         return None
     judged_s = max(heartbeat_s or 0.0, float(np.median([line.gap_s for line in lines])))
@@ -182,7 +182,7 @@ class _Found:
 
 
 @dataclass(frozen=True, slots=True)
-class _Line:
+class Line:
     """One path's probes in the order of their sending; a delay of inf is a loss."""
 
     sent_s: NDArray[np.float64]
@@ -219,7 +219,7 @@ class _Line:
         )
 
 
-def _lines(every: Operations) -> list[_Line]:
+def lines_of(every: Operations) -> list[Line]:
     """The paths that were answered twice, with how often each was probed."""
     lost_s = np.concatenate([every.lost_s, every.unreachable_s])
     sent_s = np.concatenate([every.time_s, lost_s])
@@ -239,7 +239,7 @@ def _lines(every: Operations) -> list[_Line]:
         if gap_s > 0:
             # Of a burst the first stands for a heartbeat: the others say nothing of another moment.
             first = np.diff(sent_s[own], prepend=-np.inf) >= _BURST * gap_s
-            found.append(_Line(sent_s[own][first], delay_s[own][first], index, gap_s))
+            found.append(Line(sent_s[own][first], delay_s[own][first], index, gap_s))
     return found
 
 
