@@ -3,6 +3,8 @@
 import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from truechimer_analyzer.advice.engine import Advice, Wish, advise
 from truechimer_analyzer.advice.expressions import phi_deviations
@@ -142,3 +144,19 @@ def test_etcd_counts_whole_heartbeats() -> None:
     product = load("etcd")
     used, _ = effective(product, resolve(product, {"heartbeat_interval": 300, "election_timeout": 2000}))
     assert used["election_timeout"] == pytest.approx(1.8)
+
+
+@given(rtt_s=st.floats(0.0005, 1.0), silence_s=st.floats(0.01, 20.0))
+def test_an_etcd_as_advised_bears_the_longest_silence(rtt_s: float, silence_s: float) -> None:
+    """n ticks can be over after n − 1 intervals: what etcd makes of the advice is never less than that."""
+    product = load("etcd")
+    silence = Stream(lambda _: silence_s, lambda _, timeout_s: 0.1 if timeout_s >= silence_s else 1e6)
+    measured = Measured(rtt_p99_s=rtt_s, rtt_max_s=rtt_s, rtt_mean_max_s=rtt_s, silence=silence)
+    advice = advise(product, measured, {}, Wish(1.0))
+    assert advice.verdict in {"keep", "tune"}
+    used, _ = effective(product, advice.values)
+    heartbeat_s, election_s = used["heartbeat_interval"], used["election_timeout"]
+    assert heartbeat_s is not None
+    assert election_s is not None
+    assert election_s - heartbeat_s >= silence_s * (1 - 1e-6)
+    assert election_s >= 10 * rtt_s * (1 - 1e-6)

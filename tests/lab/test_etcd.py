@@ -41,6 +41,7 @@ def test_what_is_advised_of_measured_delays_and_pauses_keeps_the_leader(
     assert found.measured.pauses >= PAUSES
     assert PAUSE_S - 0.2 <= found.measured.longest_pause_s <= PAUSE_S + SLACK_S
 
+    assert found.advice.verdict == "tune"
     assert len(found.advised.leaders_stood_s) == PAUSES
     assert min(found.advised.leaders_stood_s) >= PAUSE_S
     assert (found.advised.changes, found.advised.terms) == (0, 0)

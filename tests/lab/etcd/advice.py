@@ -1,9 +1,4 @@
-"""What truechimer measured beside an etcd, and which settings follow of it by etcd's own guide to tuning.
-
-https://etcd.io/docs/v3.4/tuning/: a heartbeat of about the greatest mean round trip, 0.5 to 1.5 of it; an
-election timeout of at least 10 round trips, at most 50 s. The guide does not speak of pauses: the longest one
-that was measured has to fit in as well, by how the code counts ticks (settings.py).
-"""
+"""What truechimer measured beside an etcd, and what `timeouts --product etcd` advises of it."""
 
 from __future__ import annotations
 
@@ -17,13 +12,12 @@ from truechimer_analyzer.answers import answer
 from truechimer_analyzer.timeouts.advise import TimeoutsRefused
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from truechimer_analyzer.stores import Store
 
 WINDOW = "2h"
-ROUND_TRIPS = 10
-RESERVE = 1.2
-"""What a pause may be longer than the longest that was seen."""
-STEP_MS = 50
+PRODUCT = "etcd@3.4"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,26 +57,46 @@ def measured(store: Store) -> Measured:
     )
 
 
-def advised(store: Store) -> Settings:
-    """The settings that the guide and the longest pause ask for."""
-    found = measured(store)
-    heartbeat_ms = _up(found.typical_rtt_s)
-    silence_s = RESERVE * found.longest_pause_s + heartbeat_ms / 1e3 + (found.most_rtt_s - found.least_rtt_s)
-    ticks = math.ceil(silence_s / (heartbeat_ms / 1e3)) + 1
-    election_ms = max(_up(ROUND_TRIPS * found.typical_rtt_s), ticks * heartbeat_ms)
-    return Settings(heartbeat_ms, election_ms)
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """Settings, at which rate of false alarms they were asked for, and what is predicted of a failover.
+
+    That is None where too few probes tell the 99th percentile of round trips.
+    """
+
+    settings: Settings
+    verdict: str
+    false_per_month: int
+    failover_s: Mapping[str, float] | None
+
+    def __str__(self) -> str:
+        told = ", ".join(f"{name} {length_s:.2f} s" for name, length_s in (self.failover_s or {}).items())
+        return (
+            f"{self.verdict} at {self.false_per_month} false alarms a month: {self.settings}; "
+            f"failover: {told or 'untold'}"
+        )
+
+
+def advised(store: Store) -> Advice:
+    """The product's advice, at the fewest false alarms that the evidence of so short a time vouches for."""
+    uses = {one["use"]: one for one in _document(store)["uses"]}
+    supported = math.ceil(uses["election"]["strictest_supported"]["false_per_month"])
+    (found,) = _document(store, product=PRODUCT, false_per_month=str(supported))["products"]
+    values = {one["setting"]: one["advised"] for one in found["settings"]}
+    return Advice(
+        Settings(round(values["heartbeat-interval"]), round(values["election-timeout"])),
+        found["verdict"],
+        supported,
+        found["predicted"]["advised"]["failover"]["total"],
+    )
 
 
 def timeouts(store: Store) -> list[str]:
     """What `timeouts` says of each use, for one false alarm a month; a line each, to be shown."""
-    try:
-        document: Any = answer("timeouts", {"since": WINDOW}, store)
-    except TimeoutsRefused as refused:
-        document = refused.document
     return [
         f"  {one['use']}: {_length(one['timeout_s'])}, by {one['binding']}; supported: "
         f"{_length(supported['timeout_s'])} at {supported['false_per_month']:.3g} false alarms a month"
-        for one in document["uses"]
+        for one in _document(store)["uses"]
         if (supported := one.get("strictest_supported"))
     ]
 
@@ -91,5 +105,9 @@ def _length(timeout_s: float | None) -> str:
     return "refused" if timeout_s is None else f"{timeout_s:.2f} s"
 
 
-def _up(seconds: float) -> int:
-    return math.ceil(seconds * 1e3 / STEP_MS) * STEP_MS
+def _document(store: Store, **options: str) -> Any:
+    """The answer, also where all that was asked for is refused."""
+    try:
+        return answer("timeouts", {"since": WINDOW, **options}, store)
+    except TimeoutsRefused as refused:
+        return refused.document

@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from lab.etcd.advice import Measured, advised, measured, timeouts
+from lab.etcd.advice import Advice, Measured, advised, measured, timeouts
 from lab.etcd.members import Cluster, Far, Member
 from lab.etcd.pausing import Pause, Pausing, suffer
 from lab.etcd.settings import Budget, Settings, budget
@@ -82,10 +82,11 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a plan; `budget` is what was predicted of the kills with the advised settings."""
+    """What came of a plan; `advice` and `budget` predict what `advised` and `killed` show."""
 
     default: Suffered
     measured: Measured
+    advice: Advice
     advised: Suffered
     budget: Budget
     killed: Killed
@@ -111,16 +112,16 @@ def run(network: Network, directory: Path, plan: Plan) -> Outcome:
             default = suffered(cluster, pauses, plan.seconds)
         plan.say(f"default: {default}")
         with closing(watching.store(len(pauses))) as store:
-            found, settings = measured(store), advised(store)
-            for line in (f"measured: {found}", *timeouts(store)):
+            found, advice = measured(store), advised(store)
+            for line in (f"measured: {found}", *timeouts(store), f"advice: {advice}"):
                 plan.say(line)
-        predicted = budget(settings, found.typical_rtt_s)
-        with Cluster(far, directory / "advised", settings, watching.pid_files) as cluster:
+        predicted = budget(advice.settings, found.typical_rtt_s)
+        with Cluster(far, directory / "advised", advice.settings, watching.pid_files) as cluster:
             after = suffered(cluster, pauses, plan.seconds)
             plan.say(f"advised: {after}")
-            plan.say(f"predicted of a killed leader: {predicted}")
+            plan.say(f"predicted of a killed leader, played through: {predicted}")
             dead = killed(cluster, plan.kills, plan.seed, plan.say)
-    return Outcome(default, found, after, predicted, dead)
+    return Outcome(default, found, advice, after, predicted, dead)
 
 
 def suffered(cluster: Cluster, pauses: list[Pause], seconds: float) -> Suffered:

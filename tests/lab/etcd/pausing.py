@@ -12,7 +12,7 @@ from lab.harness.clocks import monotonic_s
 if TYPE_CHECKING:
     from lab.etcd.members import Cluster
 
-LEAD_WITHIN_S = 10.0
+LEAD_WITHIN_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)

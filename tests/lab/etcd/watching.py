@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Self
 
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
     from truechimer_analyzer.stores import Store
 
 PORT = 862
-SETTLED_S = 60.0
+SETTLED_S = 120.0
+LEAST_REPLIES = 25
+"""Of a path before an etcd suffers: what an advice asks for at least, and more."""
 
 
 def _is_stop(one: Sample) -> bool:
@@ -34,7 +37,7 @@ def _is_stop(one: Sample) -> bool:
 class Watching:
     """One agent a host, with STAMP to each other and `[[process]]` on the host's etcd, by its pid file."""
 
-    def __init__(self, network: Network, far: Far, directory: Path, *, interval_s: float = 0.1) -> None:
+    def __init__(self, network: Network, far: Far, directory: Path, *, interval_s: float = 0.05) -> None:
         self._directory = directory
         self._far = far
         self.pid_files = {host.name: directory / f"{host.name}.pid" for host in far.hosts}
@@ -62,16 +65,17 @@ class Watching:
         return path
 
     def wait_heard(self) -> None:
-        """Wait until every host has had a reply of every other."""
+        """Wait until every host has had enough replies of every other."""
         pairs = len(self._far.hosts) * (len(self._far.hosts) - 1)
 
         def heard() -> bool:
-            replies = self.sink.samples(
+            found = self.sink.samples(
                 "truechimer_rtt", lambda one: one.fields["outcome"] == ProbeOutcome.REPLY
             )
-            return len({(one.tags["node"], one.tags["peer"]) for one in replies}) == pairs
+            paths = Counter((one.tags["node"], one.tags["peer"]) for one in found)
+            return len(paths) == pairs and min(paths.values()) >= LEAST_REPLIES
 
-        wait_until(heard, "a reply on every path", timeout_s=SETTLED_S, every_s=0.5)
+        wait_until(heard, f"{LEAST_REPLIES} replies on every path", timeout_s=SETTLED_S, every_s=0.5)
 
     def store(self, stops: int) -> Store:
         """An embedded store with all that was told, once it is `stops` of an etcd, or all until now."""
