@@ -167,9 +167,8 @@ def _silences(every: Operations, pauses: Columns, holder: Holder, every_s: float
     if heard is None:
         return _of_pauses_alone(holder, every_s)
     tail = seen_again(tail_of(heard.each), heard.phases)
-    if heard.interval_s <= every_s * _SAME_INTERVAL:
-        return _Judged(heard.each, tail, MONTH_S / heard.interval_s)
-    note = f"judged by probes one every {shown_s(heard.interval_s)}"
+    is_quick = heard.interval_s > every_s * _SAME_INTERVAL
+    note = f"judged by probes one every {shown_s(heard.interval_s)}" if is_quick else None
     slow = _Judged(heard.each, tail, MONTH_S / heard.interval_s, note)
     late = lateness(every)
     recorded = np.isfinite(lengths_s(pauses)).any()

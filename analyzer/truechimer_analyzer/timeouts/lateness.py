@@ -16,6 +16,7 @@ import numpy as np
 
 from truechimer_analyzer.timeouts.operations import Operations
 from truechimer_analyzer.timeouts.silences import UNWATCHED_INTERVALS, lines_of
+from truechimer_analyzer.timeouts.tail import NONE_SEEN
 from truechimer_analyzer.timeouts.use import MONTH_S, tail_of
 
 if TYPE_CHECKING:
@@ -27,16 +28,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Lateness:
-    """How late probes were, as the tail of operations; ``each`` holds them."""
+    """How late probes were, as the tail of operations; ``each`` holds them, ``gap_s`` apart on a path."""
 
     each: Operations
     tail: Tail
+    gap_s: float
 
     def false_per_month(self, timeout_s: float, heartbeat_s: float) -> float | None:
         """How often a month a live peer is not heard of for ``timeout_s``, at most (one-sided 95 %)."""
         half_s = (timeout_s - heartbeat_s) / 2
         known = [point for point in self.tail.points if point.timeout_s <= half_s]
-        return MONTH_S * known[-1].upper / half_s if known else None
+        if not known:
+            return None
+        # A long silence is seen by many probes, which are no more evidence than one: none seen in a stretch
+        # of time leaves as many as none seen by probes that far apart.
+        none_seen = NONE_SEEN / (self.tail.operations * min(half_s, self.gap_s))
+        return MONTH_S * max(known[-1].upper / half_s, none_seen)
 
     def candidates_s(self, false_per_month: float, heartbeat_s: float) -> list[float]:
         """Timeouts at which the bound may come to meet a rate."""
@@ -66,7 +73,7 @@ def lateness(every: Operations) -> Lateness | None:
         np.zeros(0, dtype=np.intp),
         {},
     )
-    return Lateness(of, tail_of(of))
+    return Lateness(of, tail_of(of), float(np.median([line.gap_s for line, _, _ in found])))
 
 
 def _late(line: Line) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
