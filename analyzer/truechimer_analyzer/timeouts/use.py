@@ -200,6 +200,8 @@ def _length(seconds: float) -> str:
 
 def _worst_path_upper(of: Operations, chosen: Point, tail: Tail, phases: int) -> float:
     probed = of.by_path[of.by_path > 0]
+    if len(probed) == 1:
+        return chosen.upper
     none_seen = min(1.0, (NONE_SEEN + math.log(len(probed))) * phases / float(probed.min()))
     least = none_seen if phases > 1 else 0.0
     return max(chosen.upper, least, worst_path_upper(of, chosen.timeout_s, tail.cluster_size))
