@@ -11,7 +11,9 @@ from truechimer.config import load_analyzer
 from truechimer.errors import NothingThere, TruechimerError
 
 # Modules that only the analyzer's extra brings.
-_EXTRAS = frozenset({"apscheduler", "anyio", "duckdb", "numpy", "scipy", "starlette", "uvicorn"})
+_EXTRAS = frozenset(
+    {"apscheduler", "anyio", "duckdb", "markdown_it", "numpy", "scipy", "starlette", "uvicorn"}
+)
 
 log = logging.getLogger("truechimer.analyzer")
 

@@ -10,11 +10,12 @@ import numpy as np
 
 from truechimer.codes import EventKind, Flag
 from truechimer.config.model import LimitsConfig
-from truechimer.errors import NotEnough, UserError
+from truechimer.errors import NotEnough
 from truechimer_analyzer import pauses, rtt, timeouts
+from truechimer_analyzer.advice import answering as products
 from truechimer_analyzer.clocks import assessing, history, nodeclock, past, stepcause, timedaemon
 from truechimer_analyzer.reading import Reader, nothing
-from truechimer_analyzer.report import render
+from truechimer_analyzer.report import Parts, page, render
 from truechimer_analyzer.skew import gathering
 from truechimer_analyzer.skew.describing import describe
 from truechimer_analyzer.skew.pairs import PAIRS_SHOWN
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from collections.abc import Set as AbstractSet
 
-    from truechimer_analyzer.stores import Columns, Store
+    from truechimer_analyzer.stores import Columns, Readable
 
 COMMANDS = tuple(OPTIONS)
 HISTORY_POINTS = 500
@@ -40,7 +41,7 @@ _ROWS_AT_ONCE = 300_000
 
 
 def answer(
-    command: str, options: Mapping[str, str], store: Store, limits: LimitsConfig | None = None
+    command: str, options: Mapping[str, str], store: Readable, limits: LimitsConfig | None = None
 ) -> dict[str, object]:
     """The document of ``command`` (one of ``COMMANDS``) under a query's options, all strings.
 
@@ -226,21 +227,29 @@ def _stability(reader: Reader, question: Question, limits: LimitsConfig) -> dict
     return {"spacing_s": SPACING_S, "confidence": CONFIDENCE, "nodes": nodes}
 
 
-def _timeouts(reader: Reader, question: Question, limits: LimitsConfig) -> dict[str, object]:  # noqa: ARG001
-    if question.product is not None or question.current is not None:
-        raise UserError(
-            "advice for products is not part of this version",
-            hint="ask without product and current: the uses' timeouts apply to any product",
-        )
+def _timeouts(reader: Reader, question: Question, limits: LimitsConfig) -> dict[str, object]:
+    wanted = products.asked_for(question)
     probes = reader.rows("truechimer_rtt", operations.FIELDS)
     nodes = None
     if len(probes):
         nodes = binding.ends(probes, sorted({known.node for known in reader.known}))
-    return timeouts.advise(
-        probes,
-        reader.rows("truechimer_pause", binding.PAUSE_FIELDS, nodes=nodes),
-        reader.rows("truechimer_pause_window", holder.WINDOW_FIELDS, nodes=nodes),
+    stops = reader.rows("truechimer_pause", binding.PAUSE_FIELDS, nodes=nodes)
+    windows = reader.rows("truechimer_pause_window", holder.WINDOW_FIELDS, nodes=nodes)
+    fsyncs = reader.rows("truechimer_fsync", products.FSYNC_FIELDS) if wanted.needs("fsync") else None
+    apart: dict[str, object] = {}
+    if wanted.needs("epsilon"):
+        # Who has no mesh has no skew either: the advice then says what is missing.
+        with suppress(NotEnough):
+            apart = _skew(reader, question, limits)
+    return products.answer(
+        wanted,
         question,
+        lambda: timeouts.advise(probes, stops, windows, question),
+        probes,
+        stops,
+        windows,
+        fsyncs,
+        apart,
     )
 
 
@@ -257,17 +266,26 @@ def _report(reader: Reader, question: Question, limits: LimitsConfig) -> dict[st
         # Who has no mesh did not ask for this part.
         with suppress(NotEnough):
             apart = _skew(reader, question, limits)
-    markdown = render(
+    # Curves are for drawing and for programs: Markdown shows none.
+    curved = replace(question, histogram=question.formats != ("md",))
+    parts = Parts(
         question.window,
         limits,
-        _clocks(reader, question, limits) if clocks_too else None,
-        _pauses(reader, question, limits) if delays_too else None,
-        _rtt(reader, question, limits) if delays_too else None,
-        advised,
-        _stability(reader, question, limits) if clocks_too else None,
-        apart,
+        clocks=_clocks(reader, question, limits) if clocks_too else None,
+        skew=apart,
+        stability=_stability(reader, question, limits) if clocks_too else None,
+        rtt=_rtt(reader, curved, limits) if delays_too else None,
+        pauses=_pauses(reader, question, limits) if delays_too else None,
+        timeouts=advised,
     )
-    return {"markdown": markdown, "generated": iso(question.window.as_of_ns)}
+    document: dict[str, object] = {"generated": iso(question.window.as_of_ns)}
+    if "md" in question.formats:
+        document["markdown"] = render(parts)
+    if "html" in question.formats:
+        document["html"] = page(parts)
+    if "json" in question.formats:
+        document |= parts.documents()
+    return document
 
 
 _ANSWERS: Mapping[str, Callable[[Reader, Question, LimitsConfig], dict[str, object]]] = {

@@ -7,6 +7,7 @@ it run once (``coalesce``), never many times.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
@@ -21,9 +22,11 @@ from apscheduler.triggers.cron import CronTrigger
 from truechimer.config.addresses import duration_s
 from truechimer.errors import TruechimerError
 from truechimer_analyzer.answers import answer
+from truechimer_analyzer.server.replies import plain
 from truechimer_analyzer.window import NS, iso
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from truechimer.config.model import AnalyzerConfig, LimitsConfig, ReportConfig
@@ -34,6 +37,8 @@ MISFIRE_GRACE_S = 3600
 REPORT_SINCE = "24h"
 # Off the full hour, where everybody else's jobs are.
 RETENTION_CRON = "17 3 * * *"
+# Formats of people and the keys under which an answer holds them.
+_RENDERED = {"md": "markdown", "html": "html"}
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 
 _log = logging.getLogger(__name__)
@@ -124,22 +129,37 @@ def retain(store: Store, retention_ns: int) -> None:
         _log.warning("retention failed before=%s error=%s", iso(older_than_ns), error)
 
 
-def write_report(report: ReportConfig, store: Store, limits: LimitsConfig) -> Path | None:
-    """Write one report of the last day; None, and a log line, where that failed.
+def write_report(report: ReportConfig, store: Store, limits: LimitsConfig) -> list[Path]:
+    """Write one report of the last day in its formats; what failed is logged and not among the paths.
 
-    The file's name carries its kind and instant in UTC; it appears whole or not at all.
+    The files' name carries the kind and the instant in UTC; each appears whole or not at all.
     """
+    written: list[Path] = []
     try:
-        document = answer("report", {"since": REPORT_SINCE, "kind": report.kind}, store, limits)
+        document = answer("report", options_of(report), store, limits)
         stamp = re.sub(r"[-:]|\.\d+", "", str(document["generated"]))
         report.directory.mkdir(parents=True, exist_ok=True)
-        path = report.directory / f"truechimer-{report.kind}-{stamp}.md"
-        write_whole(path, str(document["markdown"]))
+        for form in report.format:
+            path = report.directory / f"truechimer-{report.kind}-{stamp}.{form}"
+            write_whole(path, _text(document, form))
+            written.append(path)
+            _log.info("report written path=%s", path)
     except (TruechimerError, OSError) as error:
         _log.warning("report failed kind=%s directory=%s error=%s", report.kind, report.directory, error)
-        return None
-    _log.info("report written path=%s", path)
-    return path
+    return written
+
+
+def options_of(report: ReportConfig) -> dict[str, str]:
+    """What the calendar asks for a report."""
+    options = {"since": REPORT_SINCE, "kind": report.kind, "format": ",".join(report.format)}
+    return options | ({"product": ",".join(report.products)} if report.products else {})
+
+
+def _text(document: Mapping[str, object], form: str) -> str:
+    if form == "json":
+        bare = {name: part for name, part in document.items() if name not in _RENDERED.values()}
+        return json.dumps(plain(bare), allow_nan=False, ensure_ascii=False) + "\n"
+    return str(document[_RENDERED[form]])
 
 
 def write_whole(path: Path, text: str) -> None:

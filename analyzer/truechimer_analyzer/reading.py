@@ -15,7 +15,7 @@ from truechimer_analyzer.window import NS, groups
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from truechimer_analyzer.stores import Store
+    from truechimer_analyzer.stores import Readable
     from truechimer_analyzer.window import Question
 
 # Longer than any sampling interval: whoever said nothing in this time is known by the list of nodes only.
@@ -25,7 +25,7 @@ LATEST_NS = 7 * 86_400 * NS
 class Reader:
     """A store seen through a question: its window, its cluster, its node."""
 
-    def __init__(self, store: Store, question: Question) -> None:
+    def __init__(self, store: Readable, question: Question) -> None:
         self._store = store
         self.question = question
         self.known = store.nodes()

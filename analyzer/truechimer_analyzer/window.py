@@ -35,13 +35,24 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
     "pauses": (*_COMMON, "source", "stay", "heartbeat"),
     "stability": _COMMON,
     "timeouts": (*_COMMON, "false_per_month", "detect_within", "rate", "heartbeat", "product", "current"),
-    "report": (*_COMMON, "false_per_month", "detect_within", "rate", "heartbeat", "kind"),
+    "report": (
+        *_COMMON,
+        "false_per_month",
+        "detect_within",
+        "rate",
+        "heartbeat",
+        "product",
+        "current",
+        "kind",
+        "format",
+    ),
 }
 DIVISIONS = ("hour",)
 LIARS_TOLERATED = 1
 MOST_LIARS_TOLERATED = 2
 _LIARS = tuple(map(str, range(MOST_LIARS_TOLERATED + 1)))
 REPORT_KINDS = ("full", "clocks", "timeouts")
+REPORT_FORMATS = ("md", "html", "json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +91,7 @@ class Question:
     product: str | None = None
     current: str | None = None
     kind: str = REPORT_KINDS[0]
+    formats: tuple[str, ...] = REPORT_FORMATS[:1]
     max_offset_s: float | None = None
     k: int = LIARS_TOLERATED
     pairs: int | None = None
@@ -117,6 +129,10 @@ def parse_question(command: str, options: Mapping[str, str], now_ns: int) -> Que
         product=given.get("product"),
         current=given.get("current"),
         kind=_one_of("kind", given.get("kind", REPORT_KINDS[0]), REPORT_KINDS),
+        formats=tuple(
+            _one_of("format", each.strip(), REPORT_FORMATS)
+            for each in given.get("format", REPORT_FORMATS[0]).split(",")
+        ),
         max_offset_s=_seconds("max_offset", given.get("max_offset")),
         k=int(_one_of("k", given.get("k", str(LIARS_TOLERATED)), _LIARS)),
         pairs=_count("pairs", given.get("pairs")),

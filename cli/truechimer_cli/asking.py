@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import http.client
 import importlib
 import importlib.util
@@ -20,12 +21,14 @@ from truechimer_cli.places import SYSTEM_STORE, data_dir, running_up
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from truechimer_cli.files import InputFile
+
 Document = dict[str, Any]
 
 LOCAL_ANALYZER = "http://127.0.0.1:8723"
 TOKEN_VARIABLE = "TRUECHIMER_TOKEN_FILE"  # noqa: S105 - the name of a variable that names a file
 ANALYZER_SERVICE = "truechimer-analyzer"
-ANALYZER_MODULES = ("numpy", "duckdb", "starlette", "uvicorn", "scipy", "apscheduler")
+ANALYZER_MODULES = ("numpy", "duckdb", "starlette", "uvicorn", "scipy", "apscheduler", "markdown_it", "yaml")
 _PROBE_TIMEOUT_S = 1.0
 _ANSWER_TIMEOUT_S = 120.0
 _LARGEST_ANSWER = 256 << 20
@@ -34,11 +37,13 @@ _BUSY = 429
 _UNBUILT = ("influxdb", "prometheus")
 
 
-def ask(command: str, options: Mapping[str, str], store: str | None) -> Document:
+def ask(command: str, options: Mapping[str, str], store: str | InputFile | None) -> Document:
     """The document of one answering command, from ``store`` or from the first default that is there.
 
     Raises NothingThere (exit 3), UserError (2), NotEnough (4), or what the store raises.
     """
+    if store is not None and not isinstance(store, str):
+        return store.ask(command, options)
     address = store if store is not None else default_store()
     scheme = address.partition(":")[0].partition("+")[0].lower()
     if scheme in {"http", "https"}:
@@ -106,6 +111,16 @@ def ask_http(base: str, command: str, options: Mapping[str, str]) -> Document:
     raise _refusal(base, status, document)
 
 
+def post_lines(base: str, body: bytes) -> None:
+    """POST {base}/api/v2/write: gzipped line protocol, durable on return; errors as of ``ask``."""
+    url = f"{base.rstrip('/')}/api/v2/write?precision=ns"
+    headers = {"Content-Encoding": "gzip", "Content-Type": "text/plain; charset=utf-8"}
+    status, answer = _get(url, _ANSWER_TIMEOUT_S, _token(), gzip.compress(body, 5), headers)
+    if status != 204:
+        document = _document(answer) or {}
+        raise _refusal(base, status, {"error": document.get("message"), **document})
+
+
 def missing_analyzer_modules() -> list[str]:
     """Those of the analyzer extra that are not installed."""
     return [name for name in ANALYZER_MODULES if importlib.util.find_spec(name) is None]
@@ -141,10 +156,21 @@ def _ask_embedded(address: str, command: str, options: Mapping[str, str]) -> Doc
     return document
 
 
-def _get(url: str, timeout_s: float, token: str | None) -> tuple[int, bytes]:
-    """Status and body. Raises NothingThere when nobody answers, UserError for what is no URL."""
+def _get(
+    url: str,
+    timeout_s: float,
+    token: str | None,
+    body: bytes | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> tuple[int, bytes]:
+    """Status and body, by POST where a ``body`` is given.
+
+    Raises NothingThere when nobody answers, UserError for what is no URL.
+    """
     try:
-        request = urllib.request.Request(url, headers={"Accept": "application/json"})  # noqa: S310 - http(s) only
+        request = urllib.request.Request(  # noqa: S310 - http(s) only
+            url, data=body, headers={"Accept": "application/json", **(headers or {})}
+        )
         host = urlsplit(url).hostname
     except ValueError as error:
         raise UserError(f"{url!r} is no address: {error}") from error

@@ -26,7 +26,11 @@ COMMANDS = {
     "pauses": ("truechimer_cli.commands.answers:pauses", "How long hosts and processes stop, and why."),
     "stability": ("truechimer_cli.commands.answers:stability", "How steadily each clock runs, by time span."),
     "timeouts": ("truechimer_cli.commands.answers:timeouts", "What every timeout should therefore be."),
-    "report": ("truechimer_cli.commands.answers:report", "All of it in one document."),
+    "report": ("truechimer_cli.commands.report:report", "All of it in one document."),
+    "import": (
+        "truechimer_cli.commands.importing:import_",
+        "Measurements that you already have, into a store.",
+    ),
     "now": ("truechimer_cli.commands.now:now", "This host's interval of true time."),
     "wait": ("truechimer_cli.commands.wait:wait", "Sleep until a time is certainly past (commit wait)."),
     "doctor": (

@@ -1,5 +1,6 @@
 """The calendar: cron as cron reads it, reports written whole, retention through the store."""
 
+import json
 import logging
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,7 +10,14 @@ from analyzer import synthetic as made
 from analyzer.synthetic import NS, ArrayStore
 
 from truechimer.config.model import AnalyzerConfig, LimitsConfig, ReportConfig, StoreConfig
-from truechimer_analyzer.calendar import retain, start_calendar, trigger, write_report, write_whole
+from truechimer_analyzer.calendar import (
+    options_of,
+    retain,
+    start_calendar,
+    trigger,
+    write_report,
+    write_whole,
+)
 
 # A Sunday.
 SUNDAY = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -45,13 +53,30 @@ def test_cron_counts_weekdays_from_sunday_and_takes_either_day(cron: str, expect
     assert runs(cron, len(expected)) == expected
 
 
-def test_a_report_is_written_whole_under_a_name_with_its_instant(tmp_path: Path) -> None:
-    config = ReportConfig("0 6 * * *", tmp_path / "new" / "reports", "clocks")
-    path = write_report(config, ArrayStore([made.bound(0, -0.001, 0.001)], 5), LimitsConfig())  # type: ignore[arg-type]
-    assert path is not None
-    assert path.name == "truechimer-clocks-20261122T200005Z.md"
-    assert "## Clocks" in path.read_text()
-    assert [each.name for each in path.parent.iterdir()] == [path.name]
+def test_a_report_is_written_whole_in_each_format_under_a_name_with_its_instant(tmp_path: Path) -> None:
+    config = ReportConfig("0 6 * * *", tmp_path / "new" / "reports", "clocks", ("md", "html", "json"))
+    paths = write_report(config, ArrayStore([made.bound(0, -0.001, 0.001)], 5), LimitsConfig())  # type: ignore[arg-type]
+    assert [path.name for path in paths] == [
+        f"truechimer-clocks-20261122T200005Z.{form}" for form in ("md", "html", "json")
+    ]
+    assert "## Clocks" in paths[0].read_text()
+    assert paths[1].read_text().startswith("<!doctype html>")
+    found = json.loads(paths[2].read_text())
+    assert set(found) == {"as_of", "from", "window_s", "generated", "documents", "refused"}
+    assert found["documents"]["clocks"]["nodes"][0]["node"] == "a"
+    assert sorted(paths[0].parent.iterdir()) == sorted(paths)
+
+
+def test_what_is_asked_for_a_report_is_its_kind_formats_and_products(tmp_path: Path) -> None:
+    plain = {"since": "24h", "kind": "full", "format": "md,html"}
+    assert options_of(ReportConfig("0 6 * * *", tmp_path)) == plain
+    config = ReportConfig("0 6 * * *", tmp_path, "timeouts", ("json",), ("etcd@3.5", "kafka"))
+    assert options_of(config) == {
+        "since": "24h",
+        "kind": "timeouts",
+        "format": "json",
+        "product": "etcd@3.5,kafka",
+    }
 
 
 def test_a_report_that_cannot_be_written_is_logged_and_ends_nothing(
@@ -60,7 +85,7 @@ def test_a_report_that_cannot_be_written_is_logged_and_ends_nothing(
     (tmp_path / "taken").write_text("a file")
     config = ReportConfig("0 6 * * *", tmp_path / "taken", "full")
     with caplog.at_level(logging.WARNING):
-        assert write_report(config, ArrayStore([], 0), LimitsConfig()) is None  # type: ignore[arg-type]
+        assert write_report(config, ArrayStore([], 0), LimitsConfig()) == []  # type: ignore[arg-type]
     assert "report failed" in caplog.text
 
 

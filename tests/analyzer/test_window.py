@@ -121,3 +121,11 @@ def test_groups_are_the_rows_that_agree_in_order(rows: list[tuple[str, str]]) ->
     assert list(found) == sorted(found)
     codes, names = encode(left, right)
     assert [names[code] for code in codes] == rows
+
+
+def test_a_report_has_one_or_more_formats() -> None:
+    assert parse_question("report", {}, NOW).formats == ("md",)
+    assert parse_question("report", {"format": "html, json"}, NOW).formats == ("html", "json")
+    for wrong in ("pdf", "md,,html", "md,"):
+        with pytest.raises(UserError, match="format="):
+            parse_question("report", {"format": wrong}, NOW)

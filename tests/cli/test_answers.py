@@ -470,31 +470,6 @@ def test_without_the_analyzer_extra_a_folder_cannot_be_read(monkeypatch, tmp_pat
     assert "pip install 'truechimer[analyzer]'" in capsys.readouterr().err
 
 
-def test_reports_go_to_stdout_or_a_file(analyzer, capsys, tmp_path):
-    document = {"markdown": "# Report\n"}
-    assert answer(analyzer, "report", document) == 0
-    assert answer(analyzer, "report", document, "--md", "-") == 0
-    assert capsys.readouterr().out == "# Report\n" * 2
-    assert answer(analyzer, "report", document, "--md", str(tmp_path / "out.md")) == 0
-    assert (tmp_path / "out.md").read_text() == "# Report\n"
-    assert answer(analyzer, "report", document, "--md", str(tmp_path / "no" / "out.md")) == 2
-    assert answer(analyzer, "report", document, "--json") == 0
-    assert json.loads(capsys.readouterr().out) == document
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["report", "--html", "x"],
-        ["timeouts", "--product", "etcd"],
-        ["timeouts", "--current", "x"],
-    ],
-)
-def test_what_is_not_built_yet_says_so(words, capsys):
-    assert run(words) == 2
-    assert "not built yet" in capsys.readouterr().err
-
-
 def test_since_and_from_exclude_each_other(capsys):
     assert run(["clocks", "--since", "1h", "--from", "2026-01-01"]) == 2
 

@@ -128,6 +128,20 @@ def test_the_contracts_analyzer_file_loads():
     assert duration_s(config.store.retention) == 30 * 86_400
 
 
+def test_a_report_has_formats_and_products():
+    section = '[[report]]\ncron = "0 6 * * *"\ndirectory = "/r"\n'
+    assert parse_analyzer(section).config.report[0].format == ("md", "html")
+    chosen = parse_analyzer(section + 'format = ["json"]\nproducts = ["etcd@3.5"]').config.report[0]
+    assert (chosen.format, chosen.products) == (("json",), ("etcd@3.5",))
+    for wrong, what in (
+        ("format = []", "must not be empty"),
+        ('format = ["md", "md"]', "has 'md' twice"),
+        ('format = ["pdf"]', 'must be "md" or "html" or "json"'),
+        ('products = [""]', "must not be empty"),
+    ):
+        assert what in problems(section + wrong, parse_analyzer)
+
+
 def test_chronyds_command_socket_is_a_path_or_a_host():
     assert parse_agent("").config.daemon.chrony is None
     assert parse_agent('[daemon]\nchrony = "/run/c/sock"').config.daemon.chrony == "/run/c/sock"

@@ -35,9 +35,9 @@ def rate(lower_ppm: float | None, upper_ppm: float | None) -> str:
     return f"{lower_ppm:+.1f} to {upper_ppm:+.1f}".replace("-", "−")
 
 
-def count(number: int, noun: str) -> str:
+def count(number: int, noun: str, several: str | None = None) -> str:
     """A number with its noun: 1 node, 3 nodes."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    return f"{number} {noun}" if number == 1 else f"{number} {several or noun + 's'}"
 
 
 def _three(value: float) -> str:

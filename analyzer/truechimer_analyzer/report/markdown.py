@@ -1,6 +1,5 @@
 """The answers as Markdown: what is wrong first, then tables, then what the figures rest on.
 
-Works on the contract's documents alone, so that whatever a reader finds here a program finds there.
 Names come from the network: everything from a document is escaped.
 """
 
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from truechimer_analyzer.report import mesh
 from truechimer_analyzer.report import pauses as stops
+from truechimer_analyzer.report import rtt as delays
 from truechimer_analyzer.report import stability as steadiness
 from truechimer_analyzer.report import timeouts as advice
 from truechimer_analyzer.report.blocks import escaped, listed, table
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from truechimer.config.model import LimitsConfig
-    from truechimer.errors import NotEnough
-    from truechimer_analyzer.window import Window
+    from truechimer_analyzer.report.blocks import Block
+    from truechimer_analyzer.report.parts import Parts
 
 Document = dict[str, Any]
 _CLOCK_ASSUMPTIONS = (
@@ -32,41 +32,57 @@ _CLOCK_ASSUMPTIONS = (
 )
 
 
-def render(
-    window: Window,
-    limits: LimitsConfig,
-    clocks: Mapping[str, Any] | None,
-    pauses: Mapping[str, Any] | None,
-    rtt: Mapping[str, Any] | None,
-    timeouts: Mapping[str, Any] | NotEnough | None,
-    stability: Mapping[str, Any] | None = None,
-    skew: Mapping[str, Any] | None = None,
-) -> str:
-    """One Markdown document of what is not None; ``timeouts`` may be the refusal that was raised instead."""
-    between = f"From {iso(window.since_ns)} to {iso(window.as_of_ns)} UTC."
-    sign = "Offsets are reference − local: positive means that the local clock is behind."
-    parts = [f"# Clocks, delays and pauses, {iso(window.as_of_ns)}", f"{between} {sign}"]
+def render(parts: Parts) -> str:
+    """One Markdown document of the parts that are not None."""
+    return "\n\n".join(block for block in blocks(parts) if isinstance(block, str)) + "\n"
+
+
+def title(parts: Parts) -> str:
+    """The report's name, plain."""
+    return f"Clocks, delays and pauses, {iso(parts.window.as_of_ns)}"
+
+
+def blocks(parts: Parts) -> Iterator[Block]:
+    """The report piece by piece: Markdown, none of it empty, and plots."""
+    yield from (block for block in _blocks(parts) if block)
+
+
+def _blocks(parts: Parts) -> Iterator[Block]:
+    window = parts.window
+    yield f"# {title(parts)}"
+    yield (
+        f"From {iso(window.since_ns)} to {iso(window.as_of_ns)} UTC. "
+        "Offsets are reference − local: positive means that the local clock is behind."
+    )
     rests_on: list[str] = []
-    if clocks is not None:
-        parts += [*_summary(clocks, limits), "## Clocks", *_clocks(clocks, limits)]
+    if parts.clocks is not None:
+        yield from _summary(parts.clocks, parts.limits)
+        yield "## Clocks"
+        yield from _clocks(parts.clocks, parts.limits)
         rests_on += _CLOCK_ASSUMPTIONS
-    if skew is not None:
-        parts += ["## Skew", *mesh.section(skew)]
+    if parts.skew is not None:
+        yield "## Skew"
+        yield from mesh.section(parts.skew)
         rests_on += mesh.ASSUMPTIONS
-    if stability is not None and stability["nodes"]:
-        cells = [[escaped(cell) for cell in (name, *row)] for name, row in steadiness.rows(stability)]
-        parts += ["## Stability", table(steadiness.HEAD, cells), steadiness.EXPLAINED]
+    if parts.stability is not None and parts.stability["nodes"]:
+        cells = [[escaped(cell) for cell in (name, *row)] for name, row in steadiness.rows(parts.stability)]
+        yield "## Stability"
+        yield table(steadiness.HEAD, cells)
+        yield steadiness.EXPLAINED
         rests_on += steadiness.ASSUMPTIONS
-    if rtt is not None:
-        parts += ["## Round trips", *_rtt(rtt)]
-    if pauses is not None:
-        parts += ["## Pauses", *stops.section(pauses)]
+    if parts.rtt is not None:
+        yield "## Round trips"
+        yield from delays.section(parts.rtt)
+    if parts.pauses is not None:
+        yield "## Pauses"
+        yield from stops.section(parts.pauses)
         rests_on += stops.ASSUMPTIONS
-    if timeouts is not None:
-        parts += ["## Timeouts", *advice.section(timeouts)]
-        rests_on += advice.assumptions(timeouts)
-    parts += ["## What this rests on", listed(rests_on)]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    if parts.timeouts is not None:
+        yield "## Timeouts"
+        yield from advice.section(parts.timeouts)
+        rests_on += advice.assumptions(parts.timeouts)
+    yield "## What this rests on"
+    yield listed(rests_on)
 
 
 def _summary(clocks: Mapping[str, Any], limits: LimitsConfig) -> Iterator[str]:
@@ -163,24 +179,3 @@ def _value(key: str, value: object) -> str:
     if key.endswith("_s") and isinstance(value, (int, float)):
         return signed(value) if key in _SIGNED else length(value)
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _rtt(rtt: Mapping[str, Any]) -> Iterator[str]:
-    if not rtt["paths"]:
-        yield "No probes in this window."
-        return
-    yield table(
-        ("path", "via", "probes", "lost", "refused", "p50", "p99", "p99.9", "longest"),
-        [
-            (
-                f"{escaped(path['node'])} → {escaped(path['peer'])}",
-                escaped(path["via"]),
-                str(path["count"]),
-                str(path["lost"]),
-                str(path["refused"]),
-                *(length(path[name]) for name in ("p50_s", "p99_s", "p999_s", "max_s")),
-            )
-            for path in rtt["paths"]
-        ],
-    )
-    yield "– stands for a percentile that too few replies support. Lost probes are in no percentile."

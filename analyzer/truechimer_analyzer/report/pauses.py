@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from truechimer_analyzer.report.blocks import escaped, listed, table
-from truechimer_analyzer.report.figures import UNKNOWN, length
+from truechimer_analyzer.report.figures import UNKNOWN, count, length
+from truechimer_analyzer.report.plots import Line, percentiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from truechimer_analyzer.report.blocks import Block, Plot
 
 Document = dict[str, Any]
 ASSUMPTIONS = (
@@ -23,13 +26,15 @@ _LIMITS_S = frozenset({0.1, 1.0, 5.0})
 _DAY_S = 86_400
 
 
-def section(pauses: Mapping[str, Any]) -> Iterator[str]:
+def section(pauses: Mapping[str, Any]) -> Iterator[Block]:
     """The blocks of the document of ``pauses``."""
     sources: list[Document] = pauses["sources"]
     if not sources:
         yield "Nobody was looking: no meter reported in this window."
     else:
         yield from _sources(sources)
+        if plot := _plot(sources):
+            yield plot
         yield from _felt(sources, pauses["asked"])
         yield from _longest(sources)
     yield from _processes(pauses["processes"])
@@ -59,6 +64,27 @@ def _sources(sources: list[Document]) -> Iterator[str]:
         ],
     )
     yield listed(_doubts(sources))
+
+
+def _plot(sources: list[Document]) -> Plot | None:
+    lines = [
+        Line(
+            f"{source['node']}: {source['source']}: {_exposed(source)}",
+            tuple((point["exceedance"], point["duration_s"]) for point in source["curve"]),
+            source["count"],
+        )
+        for source in sources
+        if source.get("curve")
+    ]
+    caption = "Pauses of each source by percentile; those that were not seen singly count as their mean."
+    return percentiles(lines, "pauses", "pause", caption, "sources")
+
+
+def _exposed(source: Document) -> str:
+    pauses = count(source["count"], "wait" if source["count_of"] == "waits" else "pause")
+    if not source["observed_s"]:
+        return f"{pauses}, nobody was looking"
+    return f"{pauses}, watched for {length(source['observed_s'])}"
 
 
 def _doubts(sources: list[Document]) -> Iterator[str]:

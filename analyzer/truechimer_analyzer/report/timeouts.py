@@ -5,17 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from truechimer.errors import NotEnough
+from truechimer_analyzer.report import products
 from truechimer_analyzer.report.blocks import escaped, listed, table
 from truechimer_analyzer.report.figures import count, length
+from truechimer_analyzer.report.plots import frontier
 from truechimer_analyzer.timeouts import ASSUMPTIONS, TimeoutsRefused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from truechimer_analyzer.report.blocks import Block
+
 Document = dict[str, Any]
 
 
-def section(timeouts: Mapping[str, Any] | NotEnough) -> Iterator[str]:
+def section(timeouts: Mapping[str, Any] | NotEnough) -> Iterator[Block]:
     """The blocks of the document of ``timeouts``, or of the refusal that was raised instead."""
     if not isinstance(timeouts, NotEnough):
         yield from _advised(timeouts)
@@ -32,17 +36,32 @@ def assumptions(timeouts: Mapping[str, Any] | NotEnough) -> Sequence[str]:
     return told
 
 
-def _advised(timeouts: Mapping[str, Any]) -> Iterator[str]:
+def _advised(timeouts: Mapping[str, Any]) -> Iterator[Block]:
+    if timeouts["uses"]:
+        yield _evidence(timeouts)
+        yield from _uses(timeouts["uses"])
+    plot = frontier(timeouts)
+    if plot:
+        yield plot
+    yield from products.section(timeouts.get("products") or [])
+    if timeouts.get("backtest"):
+        yield "### Judged by what followed"
+        yield from _backtest(timeouts["backtest"])
+
+
+def _evidence(timeouts: Mapping[str, Any]) -> str:
     evidence, asked = timeouts["evidence"], f"{timeouts['asked']['false_per_month']:g} false timeouts a month"
     if evidence["rate_hz"] is None:
-        yield f"From pauses alone, watched for {length(evidence['span_s'])}; asked for at most {asked}."
-    else:
-        yield (
-            f"From {count(evidence['samples'], 'operation')} on {count(evidence['paths'], 'path')} over "
-            f"{length(evidence['span_s'])} ({evidence['lost']} lost), worth {evidence['n_eff']:.0f} "
-            f"independent ones; a month is 30 days at {evidence['rate_hz']:.3g} operations a second; asked "
-            f"for at most {asked}."
-        )
+        return f"From pauses alone, watched for {length(evidence['span_s'])}; asked for at most {asked}."
+    return (
+        f"From {count(evidence['samples'], 'operation')} on {count(evidence['paths'], 'path')} over "
+        f"{length(evidence['span_s'])} ({evidence['lost']} lost), worth {evidence['n_eff']:.0f} "
+        f"independent ones; a month is 30 days at {evidence['rate_hz']:.3g} operations a second; asked "
+        f"for at most {asked}."
+    )
+
+
+def _uses(uses: Sequence[Document]) -> Iterator[str]:
     yield table(
         (
             "use",
@@ -53,29 +72,31 @@ def _advised(timeouts: Mapping[str, Any]) -> Iterator[str]:
             "binding",
             "strictest supported",
         ),
-        [_use(use) for use in timeouts["uses"]],
+        [_use(use) for use in uses],
     )
-    yield listed(
-        f"{escaped(use['use'])}: {escaped(use['refused']['reason'])}"
-        for use in timeouts["uses"]
-        if use["refused"]
+    refusals = [
+        f"{escaped(use['use'])}: {escaped(use['refused']['reason'])}" for use in uses if use["refused"]
+    ]
+    yield listed([*refusals, *(_lease(use) for use in uses if use.get("safety"))])
+
+
+def _backtest(trials: Sequence[Document]) -> Iterator[str]:
+    yield "Each fifth of the window, judged by what the time before it advised:"
+    yield table(
+        ("detector", "of", "operations", "mistakes", "a month", "at most foreseen", "worst hour"),
+        [
+            (
+                escaped(trial["detector"]) + (" (fitted)" if trial["fitted"] else ""),
+                f"{trial['form']}s",
+                str(trial["operations"]),
+                str(trial["mistakes"]),
+                f"{trial['mistakes_per_month']:.3g}",
+                f"{trial['predicted_upper_per_month']:.3g}",
+                trial["worst_window"] or "–",
+            )
+            for trial in trials
+        ],
     )
-    yield listed(_lease(use) for use in timeouts["uses"] if use.get("safety"))
-    if timeouts["backtest"]:
-        yield "Fitted on the first half of the window, judged on the second:"
-        yield table(
-            ("detector", "operations", "mistakes", "a month", "worst hour"),
-            [
-                (
-                    escaped(trial["detector"]) + (" (fitted)" if trial["fitted"] else ""),
-                    str(trial["operations"]),
-                    str(trial["mistakes"]),
-                    f"{trial['mistakes_per_month']:.3g}",
-                    trial["worst_window"] or "–",
-                )
-                for trial in timeouts["backtest"]
-            ],
-        )
 
 
 def _lease(use: Document) -> str:

@@ -116,29 +116,16 @@ class Distribution:
     quantiles: Mapping[float, float]
 
 
-class Store(Protocol):
-    """What the analysis and the server need of a store. Safe to call from several threads.
+class Readable(Protocol):
+    """What the answers need of a store. Safe to call from several threads.
 
     Windows are ``since_ns`` (included) to ``until_ns`` (left out) of ``time_ns``. ``tags`` holds a row to
     the given values. UserError for a measurement, field or tag that does not exist; StoreFailed when the
     store cannot answer.
     """
 
-    @property
-    def address(self) -> str:
-        """As it is written in the configuration; never with secrets."""
-        ...
-
     def now_ns(self) -> int:
         """The arrival clock: Unix ns, never stepping back."""
-        ...
-
-    def write(self, batch: Batch) -> Written:
-        """Store a batch; returns once it is durable."""
-        ...
-
-    def submit(self, batch: Batch) -> Future[Written]:
-        """Begin to store a batch; the future ends once it is durable. StoreBusy when too much waits."""
         ...
 
     def samples(
@@ -169,6 +156,27 @@ class Store(Protocol):
 
         ``received_since_ns`` leaves out what arrived earlier, and spares the store reading it.
         """
+        ...
+
+    def nodes(self) -> list[NodeSeen]:
+        """Every node of which something is kept, by cluster and name."""
+        ...
+
+
+class Store(Readable, Protocol):
+    """What the analysis and the server need of a store; as of :class:`Readable`."""
+
+    @property
+    def address(self) -> str:
+        """As it is written in the configuration; never with secrets."""
+        ...
+
+    def write(self, batch: Batch) -> Written:
+        """Store a batch; returns once it is durable."""
+        ...
+
+    def submit(self, batch: Batch) -> Future[Written]:
+        """Begin to store a batch; the future ends once it is durable. StoreBusy when too much waits."""
         ...
 
     def buckets(
@@ -216,10 +224,6 @@ class Store(Protocol):
         tags: Mapping[str, str] | None = None,
     ) -> list[Distribution]:
         """The distribution of a field per group of tags, computed in the store; ordered by group."""
-        ...
-
-    def nodes(self) -> list[NodeSeen]:
-        """Every node of which something is kept, by cluster and name."""
         ...
 
     def retain(self, older_than_ns: int) -> int:

@@ -58,7 +58,7 @@ def advise(probes: Columns, pauses: Columns, windows: Columns, question: Questio
     every use is refused.
     """
     every = operations(probes)
-    if not len(probes):
+    if not every.count and not any(every.others.values()):
         return _of_pauses(every, pauses, windows, question)
     rate_hz = question.rate_hz or every.rate_hz
     if not len(every.rtt_s) or rate_hz is None:
@@ -90,7 +90,7 @@ def advise(probes: Columns, pauses: Columns, windows: Columns, question: Questio
         "uses": uses,
         "frontier": _frontier(tail, wish),
         "products": [],
-        "backtest": [trial.document() for trial in backtest(every, wish.target, wish.per_month)],
+        "backtest": backtest(every, wish.target, wish.per_month),
         "assumptions": list(ASSUMPTIONS),
     }
     _refuse_if_empty(promised, document)

@@ -38,11 +38,14 @@ def count_clusters(times_s: NDArray[np.float64], run_s: float = RUN_S) -> int:
     return 1 + int(np.count_nonzero(ascending[1:] - ascending[:-1] > run_s))
 
 
-def run_length_s(time_s: NDArray[np.float64], path: NDArray[np.intp]) -> float:
+def run_length_s(time_s: NDArray[np.float64], path: NDArray[np.intp], gap_s: float | None = None) -> float:
     """How near each other slow replies are one event: ``RUN_S``, or ``RUN_GAPS`` of a path's median gap.
 
-    Of a long record the middle is looked at, which takes ``time_s`` to ascend.
+    ``gap_s`` is that gap where not all replies are listed. Of a long record the middle is looked at, which
+    takes ``time_s`` to ascend.
     """
+    if gap_s is not None:
+        return max(RUN_S, RUN_GAPS * gap_s)
     if len(time_s) > _GAPS_FROM:
         begin = (len(time_s) - _GAPS_FROM) // 2
         time_s, path = time_s[begin : begin + _GAPS_FROM], path[begin : begin + _GAPS_FROM]

@@ -13,82 +13,139 @@ from truechimer_analyzer.timeouts.binding import DISK, lengths_s
 from truechimer_analyzer.window import NS, groups
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from numpy.typing import NDArray
 
     from truechimer_analyzer.stores import Columns
 
 WINDOW_FIELDS = ("observed_seconds",)
+PAUSE_FIELDS = ("duration_seconds", "pauses")
+# A row of so many pauses or more counts as that many.
+_MOST_OF_A_ROW = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One node's stops, those of all its sources that overlap as one; ``first_s``: when it was first watched.
+
+    ``watched_s``: how long, of the source that was watched least among those that showed stops.
+    """
+
+    cluster: str
+    node: str
+    began_s: NDArray[np.float64]
+    lasted_s: NDArray[np.float64]
+    watched_s: float
+    first_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """The stops of one kind of source (``host``, or a process's name and runtime) on all nodes together."""
+
+    began_s: NDArray[np.float64]
+    lasted_s: NDArray[np.float64]
+    watched_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Stops of all nodes, those of one node that overlap as one: when (Unix s) and how long, one row each.
+    """``nodes`` and ``kinds`` that were watched; ``longest_s`` the longest stop recorded of any, or None."""
 
-    ``watched_s``: how long each (cluster, node) was watched; ``node`` counts in its order.
-    """
-
-    began_s: NDArray[np.float64]
-    lasted_s: NDArray[np.float64]
-    node: NDArray[np.intp]
-    watched_s: Mapping[tuple[str, str], float]
+    nodes: tuple[Node, ...]
+    kinds: tuple[Kind, ...]
+    longest_s: float | None
 
     @property
     def observed_s(self) -> float:
-        """Node-seconds watched."""
-        return sum(self.watched_s.values())
-
-    @property
-    def longest_s(self) -> float | None:
-        """The longest stop; None: nobody looked."""
-        if self.observed_s <= 0:
-            return None
-        return float(self.lasted_s.max()) if len(self.lasted_s) else 0.0
+        """Node-seconds watched, by each node's own measure."""
+        return sum(node.watched_s for node in self.nodes)
 
     def violations(self, guard_s: float) -> dict[str, float] | None:
-        """How often a year a node stops for longer than ``guard_s``; None: nobody looked."""
-        if self.observed_s <= 0:
+        """How often a year a node stops for longer than ``guard_s``; None: nobody looked.
+
+        The sum over kinds of sources, each by the time that it was watched: a holder is stopped by its host
+        and by itself. A kind that was hardly watched makes the upper figure great.
+        """
+        if not self.kinds:
             return None
-        estimate, upper = lease.violations(self.began_s, self.lasted_s, self.observed_s, guard_s)
-        return {"estimate": estimate, "upper": upper}
+        found = [
+            lease.violations(kind.began_s, kind.lasted_s, kind.watched_s, guard_s) for kind in self.kinds
+        ]
+        return {"estimate": sum(each for each, _ in found), "upper": sum(upper for _, upper in found)}
 
 
 def holder_of(pauses: Columns, windows: Columns) -> Holder:
-    """From rows of truechimer_pause and truechimer_pause_window; disks stop nobody but who waits for them.
-
-    A node was watched for as long as the best watched of its sources was; stops of one that was not watched
-    do not count.
-    """
+    """From rows of truechimer_pause and truechimer_pause_window; disks stop nobody but who waits for them."""
     least_s = lengths_s(pauses)
     kept = np.flatnonzero(np.isfinite(least_s) & (least_s > 0))
-    stops: dict[tuple[str, ...], NDArray[np.intp]] = {
-        key: kept[rows] for key, rows in groups(pauses.tags["cluster"][kept], pauses.tags["node"][kept])
-    }
-    watched: dict[tuple[str, str], float] = {}
     seconds = plausible.seconds(windows.fields["observed_seconds"])
-    for (cluster, node, _, runtime), rows in groups(
-        *(windows.tags[tag] for tag in ("cluster", "node", "source", "runtime"))
-    ):
-        if runtime != DISK:
-            watched_s = float(np.nansum(seconds[rows]))
-            watched[cluster, node] = max(watched.get((cluster, node), 0.0), watched_s)
-    begans, lasteds, nodes = [np.zeros(0)], [np.zeros(0)], [np.zeros(0, dtype=np.intp)]
-    for index, key in enumerate(watched):
-        if (own := stops.get(key)) is not None:
-            began_s, lasted_s = _merged(pauses.time_ns[own] / NS, least_s[own])
-            begans.append(began_s)
-            lasteds.append(lasted_s)
-            nodes.append(np.full(len(began_s), index, dtype=np.intp))
-    return Holder(np.concatenate(begans), np.concatenate(lasteds), np.concatenate(nodes), watched)
+    stops: dict[tuple[str, ...], NDArray[np.intp]] = {
+        key: kept[rows] for key, rows in groups(*(_tags(pauses)[tag][kept] for tag in _SOURCE))
+    }
+    counts = np.clip(np.nan_to_num(plausible.counts(pauses.fields["pauses"]), nan=1.0), 1, _MOST_OF_A_ROW)
+    nodes: dict[tuple[str, str], list[tuple[float, float, NDArray[np.intp]]]] = {}
+    kinds: dict[tuple[str, str], list[tuple[float, NDArray[np.intp]]]] = {}
+    nothing = np.zeros(0, dtype=np.intp)
+    for key, rows in groups(*(_tags(windows)[tag] for tag in _SOURCE)):
+        cluster, node, source, runtime = key
+        times_s, watched_s = windows.time_ns[rows] / NS, float(np.nansum(seconds[rows]))
+        # A source of several programs adds their time up: no more than passed was watched of the node.
+        watched_s = min(watched_s, float(np.ptp(times_s)) + float(np.nanmax(seconds[rows], initial=0.0)))
+        if runtime == DISK or not watched_s > 0:
+            continue
+        own = stops.get(key, nothing)
+        nodes.setdefault((cluster, node), []).append((watched_s, float(times_s.min()), own))
+        kinds.setdefault((source, runtime), []).append((watched_s, own))
+    return Holder(
+        tuple(_node(key, parts, pauses, least_s) for key, parts in nodes.items()),
+        tuple(_kind(parts, pauses, least_s, counts) for parts in kinds.values()),
+        (float(least_s[kept].max()) if len(kept) else 0.0) if kinds or len(kept) else None,
+    )
 
 
-def _merged(
+_SOURCE = ("cluster", "node", "source", "runtime")
+
+
+def _tags(columns: Columns) -> dict[str, NDArray[np.object_]]:
+    return dict(columns.tags)
+
+
+def _node(
+    key: tuple[str, str],
+    parts: list[tuple[float, float, NDArray[np.intp]]],
+    pauses: Columns,
+    least_s: NDArray[np.float64],
+) -> Node:
+    rows = np.concatenate([own for _, _, own in parts])
+    shown = [watched_s for watched_s, _, own in parts if len(own)]
+    watched_s = min(shown) if shown else max(watched_s for watched_s, _, _ in parts)
+    began_s, lasted_s = merged(pauses.time_ns[rows] / NS, least_s[rows])
+    return Node(*key, began_s, lasted_s, watched_s, min(first_s for _, first_s, _ in parts))
+
+
+def _kind(
+    parts: list[tuple[float, NDArray[np.intp]]],
+    pauses: Columns,
+    least_s: NDArray[np.float64],
+    counts: NDArray[np.float64],
+) -> Kind:
+    rows = np.concatenate([own for _, own in parts])
+    times = counts[rows].astype(np.intp)
+    return Kind(
+        np.repeat(pauses.time_ns[rows] / NS, times),
+        np.repeat(least_s[rows], times),
+        sum(watched_s for watched_s, _ in parts),
+    )
+
+
+def merged(
     began_s: NDArray[np.float64], lasted_s: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Stops that overlap, as one: the same stop seen of the host and of its processes is one stop."""
     order = np.argsort(began_s, kind="stable")
     began_s, lasted_s = began_s[order], lasted_s[order]
+    if not len(order):
+        return began_s, lasted_s
     until_s = np.maximum.accumulate(began_s + lasted_s)
     opens = np.ones(len(order), dtype=np.bool_)
     opens[1:] = began_s[1:] > until_s[:-1]

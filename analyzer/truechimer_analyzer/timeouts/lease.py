@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.stats import chi2
 
-from truechimer_analyzer.timeouts.clusters import RUN_S, count_clusters
+from truechimer_analyzer.timeouts.clusters import RUN_S
 from truechimer_analyzer.timeouts.tail import CONFIDENCE
 
 if TYPE_CHECKING:
@@ -23,8 +23,13 @@ if TYPE_CHECKING:
 YEAR_S = 365.25 * 86_400
 OSCILLATOR = 500e-6
 """What an oscillator that nobody measured may be off, as a ratio."""
-SLEWING = 500e-6
-"""What Linux's adjtime and NTP slew a clock by at most, as a ratio (RFC 5905 section 11.3)."""
+SLEWING = 83_333.333e-6
+"""What steers a granter's clock may slew it by, as a ratio: chronyd's ``maxslewrate`` unless it is lowered.
+
+ntpd and adjtime() stay below 500 ppm (RFC 5905 section 11.3).
+"""
+_SHORTER = (0.125, 0.25, 0.5, 1.0)
+"""How stops come together is told by shorter ones too, by these shares of the guard."""
 GRANTER = OSCILLATOR + SLEWING
 
 
@@ -48,15 +53,27 @@ def least_lease_s(
 def violations(
     began_s: NDArray[np.float64], lasted_s: NDArray[np.float64], observed_s: float, guard_s: float
 ) -> tuple[float, float]:
-    """How often a year a node stops for longer than ``guard_s``: seen, and at most (one-sided 95 %).
+    """How often a year there is a stop longer than ``guard_s``: seen, and at most (one-sided 95 %).
 
-    The upper figure is the exact bound of a Poisson count (Garwood 1936), of pauses no more than 10 s apart
-    as one event, times how many such an event holds on average. ``observed_s`` is the time watched, over all
-    nodes (> 0).
+    Stops no more than 10 s apart are one event, and an event holds as many as the one that the average stop
+    is in, Σ size² / Σ size, by the worst of shorter guards as well: the bound is that of a Poisson count
+    (Garwood 1936) of the events, times that. The bound of no longer guard is above that of a shorter one.
+    ``observed_s`` is the time watched (> 0).
     """
-    longer = lasted_s > guard_s
-    seen = int(np.count_nonzero(longer))
-    clusters = count_clusters(began_s[longer], RUN_S)
-    size = seen / clusters if clusters else 1.0
-    most = float(chi2.ppf(CONFIDENCE, 2 * (clusters + 1))) / 2 * size
-    return seen / observed_s * YEAR_S, most / observed_s * YEAR_S
+    size, upper = 1.0, np.inf
+    for share in _SHORTER:
+        longer = lasted_s > share * guard_s
+        sizes = _sizes(began_s[longer])
+        if len(sizes):
+            size = max(size, float((sizes * sizes).sum() / sizes.sum()))
+        events = float(sizes.sum()) / size
+        upper = min(upper, float(chi2.ppf(CONFIDENCE, 2 * (events + 1))) / 2 * size)
+    return np.count_nonzero(lasted_s > guard_s) / observed_s * YEAR_S, upper / observed_s * YEAR_S
+
+
+def _sizes(began_s: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How many stops each event holds."""
+    if not len(began_s):
+        return np.zeros(0)
+    begins = np.flatnonzero(np.diff(np.sort(began_s), prepend=-np.inf) > RUN_S)
+    return np.diff(begins, append=len(began_s)).astype(np.float64)

@@ -160,12 +160,14 @@ def measure(
     operations_by_path: NDArray[np.intp],
     asked_s: float | None = None,
     deadline_s: float | None = None,
+    gap_s: float | None = None,
 ) -> Tail:
     """The tail of replies (≥ 1) with their times and path numbers; operations include the lost ones.
 
     Paths are pooled, weighted by how often each was probed; a run of exceedances on several paths at
     once (a stopped host, a failing switch) is one cluster. ``asked_s`` is a timeout to look at besides,
-    ``deadline_s`` how long probes waited for a reply (None: for ever, as far as is known).
+    ``deadline_s`` how long probes waited for a reply (None: for ever, as far as is known), ``gap_s`` how far
+    apart a path's operations are where the quickest of them are not listed.
     """
     if (np.diff(time_s) < 0).any():
         order = np.argsort(time_s, kind="stable")
@@ -177,7 +179,7 @@ def measure(
         operations_by_path,
         int(operations_by_path.sum()) - len(rtt_s),
         math.inf if deadline_s is None else max(deadline_s, float(rtt_s.max())),
-        run_length_s(time_s, path),
+        run_length_s(time_s, path, gap_s),
         float(time_s[-1] - time_s[0]),
     )
     count, operations = len(rtt_s), int(operations_by_path.sum())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,6 +37,11 @@ class Wish:
         return self.rate_hz * MONTH_S
 
     @property
+    def is_costing(self) -> bool:
+        """Only how quickly a failure must be noticed was asked: the answer is what that costs."""
+        return self.false_per_month is None and self.detect_within_s is not None
+
+    @property
     def target(self) -> float:
         """The probability of a false timeout per operation that was asked for."""
         wanted = DEFAULT_FALSE_PER_MONTH if self.false_per_month is None else self.false_per_month
@@ -66,21 +71,28 @@ class Detection:
 class Kind:
     """What a use makes of a bound on delays or silences.
 
-    ``timeout_s`` turns the bound into the setting and ``bound_s`` a setting into the bound that it needs.
+    ``timeout_s`` turns the bound into the setting and ``bound_s`` a setting into the bound that it needs;
+    ``usual_s`` is what an operation lasts though nothing delays it.
     """
 
     name: str
     detection: Detection = field(default_factory=Detection)
     timeout_s: Callable[[float], float] = float
     bound_s: Callable[[float], float] = float
+    usual_s: float = 0.0
     more: Callable[[float], Mapping[str, object]] = lambda timeout_s: {}  # noqa: ARG005 - nothing more
 
 
-def describe(kind: Kind, of: Operations, tail: Tail, pauses: Columns, wish: Wish) -> dict[str, object]:
-    """The document of one use, from operations (≥ 1 reply) and their tail."""
-    chosen, refused = _choose(kind, of, tail, wish)
+def describe(
+    kind: Kind, of: Operations, tail: Tail, pauses: Columns, wish: Wish, phases: int = 1
+) -> dict[str, object]:
+    """The document of one use, from operations (≥ 1 reply) and their tail, seen in so many ``phases``."""
+    chosen, refused = _choose(kind, of, tail, wish, phases)
     strictest = tail.strictest()
     timeout_s = None if chosen is None else kind.timeout_s(chosen.timeout_s)
+    if timeout_s is not None and wish.is_costing:
+        # What notices within the time, not what rounding makes of it.
+        timeout_s = min(timeout_s, kind.detection.within(wish.detect_within_s or 0.0))
     return {
         "use": kind.name,
         "timeout_s": timeout_s,
@@ -89,17 +101,17 @@ def describe(kind: Kind, of: Operations, tail: Tail, pauses: Columns, wish: Wish
         else {
             "estimate": chosen.estimate * wish.per_month,
             "upper": chosen.upper * wish.per_month,
-            "worst_path_upper": _worst_path_upper(of, chosen, tail) * wish.per_month,
+            "worst_path_upper": _worst_path_upper(of, chosen, tail, phases) * wish.per_month,
         },
         "detection_s": None if timeout_s is None else kind.detection.document(timeout_s),
-        "binding": binding(of, pauses),
+        "binding": binding(of, pauses, kind.usual_s),
         "basis": "empirical",
         "refused": refused,
         "strictest_supported": {
             "timeout_s": kind.timeout_s(strictest.timeout_s),
             "false_per_month": strictest.upper * wish.per_month,
         },
-        **kind.more(kind.timeout_s((chosen or strictest).timeout_s)),
+        **kind.more(kind.timeout_s(strictest.timeout_s) if timeout_s is None else timeout_s),
         "evidence": {
             "paths": len(of.paths),
             "samples": of.count,
@@ -114,15 +126,32 @@ def describe(kind: Kind, of: Operations, tail: Tail, pauses: Columns, wish: Wish
 
 def tail_of(of: Operations, asked_s: float | None = None) -> Tail:
     """The tail of operations; ``asked_s`` is a timeout to look at besides."""
-    return measure(of.rtt_s, of.time_s, of.path, of.by_path, asked_s)
+    return measure(of.rtt_s, of.time_s, of.path, of.by_path, asked_s, gap_s=of.gap_s)
+
+
+def seen_again(tail: Tail, phases: int) -> Tail:
+    """The tail of operations of which ``phases`` are one stretch of time seen again: none are worth one."""
+    if phases <= 1:
+        return tail
+    least = min(1.0, NONE_SEEN * phases / tail.operations)
+
+    def floored(point: Point) -> Point:
+        return replace(point, upper=max(point.upper, least))
+
+    return replace(
+        tail,
+        points=tuple(map(floored, tail.points)),
+        cluster_size=max(tail.cluster_size, phases),
+        asked=None if tail.asked is None else floored(tail.asked),
+    )
 
 
 def _choose(
-    kind: Kind, of: Operations, tail: Tail, wish: Wish
+    kind: Kind, of: Operations, tail: Tail, wish: Wish, phases: int
 ) -> tuple[Point | None, dict[str, object] | None]:
     within_s = wish.detect_within_s
-    if wish.false_per_month is None and within_s is not None:
-        return _costing(kind, of, within_s)
+    if wish.is_costing and within_s is not None:
+        return _costing(kind, of, within_s, phases)
     chosen = tail.smallest(wish.target)
     if chosen is None:
         return None, _too_little(of, tail, wish)
@@ -138,13 +167,15 @@ def _choose(
     return chosen, None
 
 
-def _costing(kind: Kind, of: Operations, within_s: float) -> tuple[Point | None, dict[str, object] | None]:
+def _costing(
+    kind: Kind, of: Operations, within_s: float, phases: int
+) -> tuple[Point | None, dict[str, object] | None]:
     """What the timeout costs that notices a failure within a time."""
     bound_s = kind.bound_s(kind.detection.within(within_s))
     if bound_s <= 0:
         reason = f"no timeout of this use notices a failure within {within_s:g} s at the latest"
         return None, {"reason": reason, "needed_s": None}
-    return tail_of(of, bound_s).asked, None
+    return seen_again(tail_of(of, bound_s), phases).asked, None
 
 
 def _too_little(of: Operations, tail: Tail, wish: Wish) -> dict[str, object]:
@@ -167,8 +198,11 @@ def _length(seconds: float) -> str:
     return f"{math.ceil(seconds)} s"
 
 
-def _worst_path_upper(of: Operations, chosen: Point, tail: Tail) -> float:
-    return max(chosen.upper, worst_path_upper(of, chosen.timeout_s, tail.cluster_size))
+def _worst_path_upper(of: Operations, chosen: Point, tail: Tail, phases: int) -> float:
+    probed = of.by_path[of.by_path > 0]
+    none_seen = min(1.0, (NONE_SEEN + math.log(len(probed))) * phases / float(probed.min()))
+    least = none_seen if phases > 1 else 0.0
+    return max(chosen.upper, least, worst_path_upper(of, chosen.timeout_s, tail.cluster_size))
 
 
 def _paths(of: Operations, point: Point, wish: Wish) -> list[dict[str, object]]:

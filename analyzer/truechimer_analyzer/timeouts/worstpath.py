@@ -35,7 +35,7 @@ def worst_path_upper(of: Operations, timeout_s: float, cluster_size: float = 1.0
         return 1.0
     slow = of.rtt_s > timeout_s
     seen = np.bincount(of.path[slow], minlength=len(operations))[probed]
-    run_s = run_length_s(of.time_s, of.path)
+    run_s = run_length_s(of.time_s, of.path, of.gap_s)
     clusters = _clusters(of.time_s[slow], of.path[slow], len(operations), run_s)[probed]
     least = cluster_size
     if len(probed) > 1:

@@ -1,16 +1,16 @@
-"""The answering commands: clocks, skew, rtt, pauses, stability, timeouts, report."""
+"""The answering commands: clocks, skew, rtt, pauses, stability, timeouts."""
 
 from __future__ import annotations
 
 import functools
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from truechimer.errors import PeerError, UserError
+from truechimer.errors import UserError
 from truechimer_cli.asking import Document, ask
+from truechimer_cli.files import InputFile, asking_files, summary
 from truechimer_cli.main import as_sentences
 from truechimer_cli.output import show, write_json
 
@@ -116,13 +116,14 @@ def skew(
 
 @click.command()
 @answering
+@asking_files("rtt")
 @click.option("--by", metavar="hour", help="Also the figures of each hour (UTC).")
 @click.option("--via", metavar="KIND", help="Only probes of this kind: stamp, icmp, tcp, kernel.")
 @click.option("--peer", help="Only paths to this peer.")
 @click.option("--histogram", is_flag=True, help="With --json: the curve of exceedance of each path.")
 def rtt(
     query: dict[str, str],
-    store: str | None,
+    store: str | InputFile | None,
     *,
     as_json: bool,
     check: bool,
@@ -147,12 +148,13 @@ def rtt(
 
 @click.command()
 @answering
+@asking_files("pauses")
 @click.option("--source", metavar="NAME", help="Only this source: host, or a watched process.")
 @click.option("--stay", metavar="1s", help="How long a request stays, for what it feels. [default: 1s]")
 @click.option("--heartbeat", metavar="1s", help="How often a heartbeat is sent. [default: 1s]")
 def pauses(
     query: dict[str, str],
-    store: str | None,
+    store: str | InputFile | None,
     *,
     as_json: bool,
     check: bool,  # noqa: ARG001 - a finding, no verdict
@@ -204,8 +206,19 @@ def stability(query: dict[str, str], store: str | None, *, as_json: bool, check:
 
 @click.command()
 @answering
-@click.option("--product", help="Advice for one product (not built yet).")
-@click.option("--current", type=click.Path(path_type=Path), help="Its present settings (not built yet).")
+@asking_files("rtt")
+@click.option(
+    "--product",
+    "products",
+    multiple=True,
+    metavar="NAME[@VERSION]",
+    help="Advice for this product's settings; may be repeated; all for every known one.",
+)
+@click.option(
+    "--current",
+    metavar="FILE|-",
+    help="Its present configuration: audited, and told apart when no product is.",
+)
 @click.option("--false-per-month", metavar="N", help="False alarms that are tolerable in 30 days.")
 @click.option("--detect-within", metavar="5s", help="How quickly a failure must be noticed.")
 @click.option("--rate", metavar="HZ", help="Operations a second. [default: the rate of the evidence]")
@@ -214,28 +227,31 @@ def stability(query: dict[str, str], store: str | None, *, as_json: bool, check:
 )
 def timeouts(
     query: dict[str, str],
-    store: str | None,
+    store: str | InputFile | None,
     *,
     as_json: bool,
     check: bool,
-    product: str | None,
-    current: Path | None,
+    products: tuple[str, ...],
+    current: str | None,
     **asked: str | None,
 ) -> int:
     """What timeouts should be, by what was measured here, and what they would cost in false alarms.
 
     What the evidence does not reach is refused, and says how much longer to measure. Exit code 4 when
-    all of it is refused. --check: exit code 1 when an advised constraint is violated.
+    all of it is refused. --check: exit code 1 when settings that are advised, or that --current gave,
+    violate a product's rule.
 
-    Example: truechimer timeouts --false-per-month 1 --detect-within 5s
+    Example: truechimer timeouts --product etcd --current /etc/etcd/etcd.conf.yml --detect-within 5s
     """
+    from truechimer_cli.presentsettings import product_options
     from truechimer_cli.tables.timeouts import tables
 
-    if product is not None or current is not None:
-        raise UserError("advice for products (--product, --current) is not built yet")
     query |= {name: value for name, value in asked.items() if value is not None}
-    document = ask("timeouts", query, store)
-    code = _answer(document, tables, "uses", as_json=as_json, bad=check and _constraint_is_violated)
+    document = ask("timeouts", query | product_options(products, current), store)
+    key = "products" if document.get("products") else "uses"
+    code = _answer(document, tables, key, as_json=as_json, bad=check and _constraint_is_violated)
+    if any(product.get("verdict") != "insufficient_data" for product in document.get("products") or []):
+        return code
     # When to hedge promises no few false alarms.
     uses = [use for use in document.get("uses") or [] if use.get("use") != "hedge"]
     if code == 0 and all(use.get("refused") for use in uses):
@@ -243,50 +259,6 @@ def timeouts(
         _too_little([n for n in needed if n is not None])
         return 4
     return code
-
-
-@click.command()
-@answering
-@click.option("--md", "markdown", metavar="OUT|-", help="Write Markdown to a file; - is stdout.")
-@click.option("--html", metavar="OUT", help="Write HTML (not built yet).")
-@click.option("--false-per-month", metavar="N", help="As for timeouts.")
-@click.option("--detect-within", metavar="5s", help="As for timeouts.")
-@click.option("--rate", metavar="HZ", help="As for timeouts.")
-@click.option("--heartbeat", metavar="1s", help="As for timeouts.")
-def report(
-    query: dict[str, str],
-    store: str | None,
-    *,
-    as_json: bool,
-    check: bool,  # noqa: ARG001 - a report has no verdict of its own
-    markdown: str | None,
-    html: str | None,
-    **asked: str | None,
-) -> int:
-    """Clocks, delays, pauses and timeouts in one document.
-
-    Example: truechimer report --since 24h --md report.md
-    """
-    if html is not None:
-        raise UserError("reports in HTML are not built yet", hint="--md writes Markdown")
-    query |= {name: value for name, value in asked.items() if value is not None}
-    document = ask("report", query, store)
-    if as_json:
-        write_json(document)
-        return 0
-    text = document.get("markdown")
-    if not isinstance(text, str):
-        raise PeerError(
-            "asking for a report: the answer holds no Markdown", hint="is the analyzer of this version?"
-        )
-    if markdown in {None, "-"}:
-        sys.stdout.write(text)
-        return 0
-    try:
-        Path(str(markdown)).write_text(text)
-    except OSError as error:
-        raise UserError(f"writing {markdown}: {error.strerror}") from error
-    return 0
 
 
 def _watched(
@@ -317,8 +289,11 @@ def _answer(
     """Print; 4 when the document is empty, 1 when ``bad`` holds."""
     if as_json:
         write_json(document)
-    elif document.get(key):
-        show(*tables(document))
+    else:
+        for told in summary(document["import"]) if "import" in document else ():
+            sys.stderr.write(f"truechimer: {told}\n")
+        if document.get(key):
+            show(*tables(document))
     if not document.get(key):
         _too_little([])
         return 4
@@ -366,8 +341,10 @@ def _path_is_dead(document: Document) -> bool:
 
 
 def _constraint_is_violated(document: Document) -> bool:
-    return any(
-        constraint.get("advised") == "violated"
-        for product in document.get("products") or []
-        for constraint in product.get("constraints") or []
-    )
+    for product in document.get("products") or []:
+        audited = any(setting.get("given") for setting in product.get("settings") or [])
+        states = ("advised", "current") if audited else ("advised",)
+        for constraint in product.get("constraints") or []:
+            if any(constraint.get(state) == "violated" for state in states):
+                return True
+    return False

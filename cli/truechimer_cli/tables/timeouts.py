@@ -8,22 +8,23 @@ from rich.text import Text
 
 from truechimer_cli.amounts import count, seconds, text
 from truechimer_cli.output import UNSURE, table
+from truechimer_cli.tables.products import product_tables
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
 
 def tables(document: dict[str, Any]) -> list[RenderableType]:
-    """The evidence in a line, the uses, the frontier."""
+    """The evidence in a line, the uses, then the products that were asked for or else the frontier."""
     evidence = document.get("evidence") or {}
     columns = ("use", ">timeout", ">false a month", ">at most (95 %)", ">noticed after", "bound by", "basis")
-    parts: list[RenderableType] = [
-        Text(_evidence(evidence)),
-        "",
-        table("Timeouts", columns, [_use(use) for use in document.get("uses") or []]),
-    ]
-    refused = [use for use in document.get("uses") or [] if use.get("refused")]
-    parts += [Text(_refusal(use), style=UNSURE) for use in refused]
+    uses = document.get("uses") or []
+    parts: list[RenderableType] = []
+    if uses:
+        parts += [Text(_evidence(evidence)), "", table("Timeouts", columns, [_use(use) for use in uses])]
+    parts += [Text(_refusal(use), style=UNSURE) for use in uses if use.get("refused")]
+    if document.get("products"):
+        return [*parts, *product_tables(document)]
     frontier = document.get("frontier") or []
     if frontier:
         heads = (">timeout", ">false a month", ">at most (95 %)", ">noticed after")

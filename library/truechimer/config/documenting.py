@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import types
 from dataclasses import MISSING, fields
@@ -73,7 +74,8 @@ def _type(hint: object) -> str:
     if get_origin(hint) is Literal:
         return ", ".join(f'`"{choice}"`' for choice in get_args(hint))
     if get_origin(hint) is tuple:
-        return f"array of {_type(get_args(hint)[0])}s"
+        element = get_args(hint)[0]
+        return f"array of {_type(element)}{'' if get_origin(element) is Literal else 's'}"
     if get_origin(hint) in {Union, types.UnionType}:
         return " or ".join(_type(part) for part in get_args(hint) if part is not type(None))
     raise AssertionError(f"a hint that nobody documents: {hint}")
@@ -91,7 +93,7 @@ def _default(section: type[Any], field: Field[Any]) -> str:
         return f"`{str(value).lower()}`"
     if isinstance(value, str | Path):
         return f'`"{value}"`'
-    return f"`{list(value) if isinstance(value, tuple) else value}`"
+    return f"`{json.dumps(value) if isinstance(value, tuple) else value}`"
 
 
 if __name__ == "__main__":

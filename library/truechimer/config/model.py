@@ -245,11 +245,16 @@ class AlertsConfig:
 
 @dataclass(frozen=True, slots=True)
 class ReportConfig:
-    """``[[report]]``: a report by the calendar (cron in UTC)."""
+    """``[[report]]``: a report by the calendar (cron in UTC), a file for each format.
+
+    ``products``: those whose settings the part on timeouts advises, as ``--product`` takes them.
+    """
 
     cron: str
     directory: Path
     kind: Literal["timeouts", "clocks", "full"] = "full"
+    format: tuple[Literal["md", "html", "json"], ...] = ("md", "html")
+    products: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

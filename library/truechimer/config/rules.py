@@ -115,6 +115,10 @@ def _mesh_peer(value: str) -> str | None:
     return _parsed(lambda text: addresses.peer_address(text, STAMP_PORT))(address)
 
 
+def _formats(values: Sequence[str]) -> str | None:
+    return _each(lambda _: None)(values) if values else "must not be empty: no file would be written"
+
+
 _interval: Rule = _above(0)
 _listen = _parsed(addresses.listen_address)
 _server = _parsed(lambda text: addresses.peer_address(text, NTP_PORT))
@@ -179,6 +183,8 @@ RULES: Mapping[tuple[type[Any], str], Rule] = {
     (model.AlertsConfig, "alertmanager"): _each(_url),
     (model.AlertsConfig, "webhook"): _each(_url),
     (model.ReportConfig, "cron"): _parsed(addresses.check_cron),
+    (model.ReportConfig, "format"): _formats,
+    (model.ReportConfig, "products"): _each(_label),
 }
 
 

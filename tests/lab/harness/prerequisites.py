@@ -13,6 +13,7 @@ from lab.harness.processes import environment
 LAB_PROGRAMS = {
     "chronyc": "chrony",
     "chronyd": "chrony",
+    "etcd": "etcd-server",
     "fsfreeze": "util-linux",
     "gcc": "gcc",
     "go": "golang-go",

@@ -1,0 +1,1 @@
+"""Measurements that users already have, read into samples: CSV, ping, logs of JVMs, HdrHistogram logs."""
