@@ -43,6 +43,17 @@ def test_a_rate_that_changes_slowly_is_no_burst() -> None:
     assert design_effect(times, RUN_S, SPAN_S) < 1.4
 
 
+def test_a_short_record_has_the_runs_that_it_shows() -> None:
+    """Nothing tells whether twenty slow replies within two seconds of a minute are one event or twenty."""
+    assert design_effect(np.arange(20) * 0.1, RUN_S, 60.0) == 20.0
+
+
+def test_a_chance_pair_among_the_slowest_is_no_burst_and_three_pairs_are() -> None:
+    spread = np.arange(7) * 500.0
+    assert design_effect(np.sort([*spread, 3.0]), RUN_S, 3600.0) == 1.0
+    assert design_effect(np.sort([*spread, 3.0, 503.0, 1003.0]), RUN_S, 3600.0) > 1.5
+
+
 def test_fewer_than_two_tell_nothing() -> None:
     assert design_effect(np.array([]), RUN_S, SPAN_S) == 1.0
     assert design_effect(np.array([5.0]), RUN_S, SPAN_S) == 1.0

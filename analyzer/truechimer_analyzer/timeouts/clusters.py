@@ -7,6 +7,7 @@ the intervals estimator, which needs no run length.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,7 +21,9 @@ RUN_GAPS = 3.0
 # Gaps are looked at in so many replies of the middle: all of a long record tell no more.
 _GAPS_FROM = 1_000_000
 # Runs that this share of the time belongs to would merge by chance too often to tell bursts.
-_CROWDED = 0.1
+_CROWDED = 0.05
+# Few runs tell their size badly: its upper bound counts, one-sided 95 %.
+_ERRORS = 1.645
 # Blocks that counts are compared in, in run lengths, and how many of them it takes.
 _BLOCK_RUNS = (6.0, 36.0)
 _LEAST_BLOCKS = 100.0
@@ -55,23 +58,34 @@ def design_effect(times_s: NDArray[np.float64], run_s: float, span_s: float) -> 
     """How many exceedances tell as much as one independent one: 1 when they come at random, ascending times.
 
     The greater of two. The size of the run that the average exceedance is in, Σ size² / Σ size, unless they
-    are so many that runs merge by chance: the variance of a sum of clusters goes with the square of their
-    sizes (Korn and Graubard, Survey Methodology 24, 1998, use it as here). And the Allan factor of their
-    counts, half the mean square of the difference of neighbouring blocks by the mean count (Lowen and Teich,
-    Fractal-Based Point Processes, 2005, 5.2): it sees longer correlation, and never mistakes a rate that
-    changes slowly, as through a day, for bursts.
+    are so many that runs merge by chance, or merge no oftener than that (a record too short to tell has the
+    runs that it shows): the variance of a sum of clusters goes with the square of their sizes (Korn and
+    Graubard, Survey Methodology 24, 1998, use it as here). A few runs tell it too low: 1.645 standard
+    errors of the ratio are added. And the Allan factor of their counts, half the mean square of the difference
+    of neighbouring blocks by the mean count (Lowen and Teich, Fractal-Based Point Processes, 2005, 5.2): it sees
+    longer correlation, and never mistakes a rate that changes slowly, as through a day, for bursts.
     """
     if len(times_s) < 2:
         return 1.0
     found = 1.0
     sizes = _sizes(times_s, run_s)
-    if len(sizes) * run_s <= _CROWDED * span_s or span_s <= run_s:
+    untold = span_s * _CROWDED < run_s
+    room = len(sizes) * run_s <= _CROWDED * span_s
+    if untold or (room and _are_bursts(len(times_s), len(sizes), run_s / span_s)):
         found = float((sizes * sizes).sum() / sizes.sum())
+        errors = sizes * (sizes - found)
+        found += _ERRORS * float(np.sqrt((errors * errors).sum()) / sizes.sum())
     for runs in _BLOCK_RUNS:
         block_s = runs * run_s
         if block_s * _LEAST_BLOCKS <= span_s:
             found = max(found, _allan_factor(times_s, block_s))
     return found
+
+
+def _are_bursts(count: int, runs: int, run_share: float) -> bool:
+    """Whether more of ``count`` exceedances join another's run than random ones do 19 times in 20."""
+    expected = -count * math.expm1(-count * run_share)
+    return count - runs > expected + 1.645 * math.sqrt(expected) + 0.5
 
 
 def _sizes(ascending: NDArray[np.float64], apart: float) -> NDArray[np.float64]:

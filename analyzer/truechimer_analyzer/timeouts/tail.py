@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 _DEPTHS = 12
 _LEAST_DEPTH = 5
 _DEEP = 100
-_HEARD = 3.0
 _DEEPEST_SHARE = 1000
 CONFIDENCE = 0.95
 # −ln(0.05) = 2.996: none in n leaves up to 3/n at 95 % (the rule of three).
@@ -222,9 +221,6 @@ def _points(timeouts: list[float], slow: list[_Replies], operations: int, size: 
     seen = np.array([len(each.rtt_s) for each in slow], dtype=np.float64)
     unseen = np.array([each.lost for each in slow]) * (np.array(timeouts) > slow[0].deadline_s)
     effects = np.array([max(size, each.design_effect()) for each in slow])
-    # The few beyond a timeout tell their clustering badly: those beyond shorter ones are heard as well.
-    worst = np.maximum.accumulate(effects)
-    effects = worst[np.searchsorted(seen, _HEARD * seen, side="right") - 1]
     uppers = np.maximum.accumulate(upper_exceedances((seen + unseen) / effects, operations / effects))
     return [
         Point(
