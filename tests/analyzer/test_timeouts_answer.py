@@ -233,7 +233,7 @@ def test_the_frontier_trades_detection_against_false_timeouts() -> None:
 def test_the_backtest_walks_forward() -> None:
     """In the contract's units, with the fold that the past did not foresee as the worst."""
     samples = [made.probe(float(at), 0.001 if at < HOUR / 2 else 0.2) for at in range(HOUR)]
-    trials = ask(samples, false_per_month="800000")["backtest"]
+    trials = ask(samples, false_per_month="1200000")["backtest"]
     assert trials[0]["detector"] == "fixed(0.001…0.2s)"
     assert trials[0]["fitted"]
     assert trials[0]["mistakes"] > HOUR / 10
