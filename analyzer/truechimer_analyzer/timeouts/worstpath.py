@@ -45,7 +45,7 @@ def worst_path_upper(of: Operations, timeout_s: float, cluster_size: float = 1.0
         least = max(1.0, len(slowest) / max(1, int(runs.sum())))
     sizes = np.maximum(least, seen / np.maximum(clusters, 1))
     n_eff = operations[probed] / sizes
-    # Ties of evidence are many among hundreds of paths: the thinnest of those with as many clusters counts.
+    # Ties of evidence are many among hundreds of paths: the thinnest of those with as many counts.
     counts, group = np.unique(seen / sizes, return_inverse=True)
     thinnest = np.full(len(counts), np.inf)
     np.minimum.at(thinnest, group, n_eff)
