@@ -9,10 +9,10 @@ and merged as Chan, Golub and LeVeque (1979) do.
 
 from __future__ import annotations
 
+from itertools import accumulate, islice
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.signal import lfilter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 # Values worked on at once, so that they stay in the processor's cache.
 _AT_ONCE = 1 << 15
+_LONG = 300_000
 
 
 def sliding_mean(values: Floats, window: int) -> Floats:
@@ -82,8 +83,15 @@ def exponential_mean(values: Floats, gain: float, before: float) -> Floats:
     """``m ← (1 − gain)·m + gain·value`` after each value (n,), from ``before``, rounded alike."""
     if not len(values):
         return np.empty(0)
-    means, _ = lfilter([gain], [1.0, -(1.0 - gain)], values, zi=[(1.0 - gain) * before])
-    return np.asarray(means, dtype=np.float64)
+    kept = 1.0 - gain
+    if len(values) < _LONG:
+        means = accumulate((gain * values).tolist(), lambda mean, more: more + kept * mean, initial=before)
+        return np.fromiter(islice(means, 1, None), dtype=np.float64, count=len(values))
+    # Its import takes as long as a hundred thousand values.
+    from scipy.signal import lfilter
+
+    filtered, _ = lfilter([gain], [1.0, -kept], values, zi=[kept * before])
+    return np.asarray(filtered, dtype=np.float64)
 
 
 def _blocks(values: Floats, window: int) -> Iterator[tuple[int, Floats]]:

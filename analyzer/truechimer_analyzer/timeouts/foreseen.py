@@ -11,7 +11,7 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import nbinom
+from scipy.special import betainc
 
 from truechimer_analyzer.timeouts.tail import CONFIDENCE
 
@@ -48,7 +48,18 @@ def foreseen(late: NDArray[np.intp], past: int, independent: float, ahead: int) 
 
 def _next(seen: float, exposure: float) -> float:
     """The 95 % quantile of what comes in ``exposure`` times the time in which ``seen`` came."""
-    return float(nbinom.ppf(CONFIDENCE, seen + 1, 1 / (1 + exposure)))
+    # A negative binomial's distribution is an incomplete beta function (NIST DLMF 8.17.24).
+    chance = 1 / (1 + exposure)
+    least, most = -1, 1
+    while betainc(seen + 1, most + 1, chance) < CONFIDENCE:
+        least, most = most, 2 * most
+    while most - least > 1:
+        middle = (least + most) // 2
+        if betainc(seen + 1, middle + 1, chance) < CONFIDENCE:
+            least = middle
+        else:
+            most = middle
+    return float(most)
 
 
 def _dispersion(late: NDArray[np.intp], past: int) -> float:

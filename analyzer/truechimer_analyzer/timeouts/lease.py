@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import chi2
+from scipy.special import gammaincinv
 
 from truechimer_analyzer.timeouts.clusters import RUN_S
 from truechimer_analyzer.timeouts.tail import CONFIDENCE
@@ -67,7 +67,7 @@ def violations(
         if len(sizes):
             size = max(size, float((sizes * sizes).sum() / sizes.sum()))
         events = float(sizes.sum()) / size
-        upper = min(upper, float(chi2.ppf(CONFIDENCE, 2 * (events + 1))) / 2 * size)
+        upper = min(upper, float(gammaincinv(events + 1, CONFIDENCE)) * size)
     return np.count_nonzero(lasted_s > guard_s) / observed_s * YEAR_S, upper / observed_s * YEAR_S
 
 

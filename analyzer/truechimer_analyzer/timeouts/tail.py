@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 from truechimer_analyzer.timeouts.clusters import count_clusters, design_effect, run_length_s
 
@@ -57,7 +57,7 @@ def upper_exceedances(
     usable = n_eff > np.maximum(exceedances, 0.0)
     total = np.where(usable, n_eff, 1.0)
     seen = np.where(usable & (exceedances > 0), exceedances, 0.0)
-    exact = beta.ppf(confidence, seen + 1, total - seen)
+    exact = betaincinv(seen + 1, total - seen, confidence)
     return np.where(usable, np.where(seen > 0, exact, np.minimum(1.0, none_seen / total)), 1.0)
 
 

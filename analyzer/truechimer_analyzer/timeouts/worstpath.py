@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 from truechimer_analyzer.timeouts.clusters import run_length_s
 from truechimer_analyzer.timeouts.tail import CONFIDENCE, NONE_SEEN
@@ -51,7 +51,7 @@ def worst_path_upper(of: Operations, timeout_s: float, cluster_size: float = 1.0
     np.minimum.at(thinnest, group, n_eff)
     miss = (1 - CONFIDENCE) / len(probed)
     with np.errstate(invalid="ignore"):
-        exact = beta.ppf(1 - miss, counts + 1, thinnest - counts)
+        exact = betaincinv(counts + 1, np.maximum(thinnest - counts, 0.0), 1 - miss)
     none_seen = (NONE_SEEN + math.log(len(probed))) / thinnest
     uppers = np.where(counts == 0, none_seen, np.where(thinnest > counts, exact, 1.0))
     return min(1.0, float(uppers.max()))
