@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 from truechimer_analyzer.timeouts.tail import CONFIDENCE, upper_exceedances
 
@@ -137,10 +137,10 @@ def shift(
         operations, seen = every[length:] - every[:-length], slow[length:] - slow[:-length]
         some = seen > 0
         lower = np.zeros(len(seen))
-        lower[some] = beta.ppf(
-            (1 - CONFIDENCE) / tried,
+        lower[some] = betaincinv(
             seen[some] / cluster_size,
             (operations[some] - seen[some]) / cluster_size + 1,
+            (1 - CONFIDENCE) / tried,
         )
         at = int(np.argmax(lower))
         if lower[at] > upper and (found is None or lower[at] > found[0]):

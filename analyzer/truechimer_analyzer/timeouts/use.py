@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from truechimer_analyzer.timeouts import bytime
 from truechimer_analyzer.timeouts.binding import binding
 from truechimer_analyzer.timeouts.tail import NONE_SEEN, Point, Tail, measure
 from truechimer_analyzer.timeouts.worstpath import worst_path_upper
@@ -120,6 +121,7 @@ def describe(
             "n_eff": tail.n_eff,
             "supported_exceedance": tail.supported_exceedance,
         },
+        "by_time": bytime.describe(of, chosen or strictest, tail.cluster_size, wish.per_month),
         "paths": _paths(of, chosen or strictest, wish),
     }
 
@@ -187,7 +189,7 @@ def _too_little(of: Operations, tail: Tail, wish: Wish) -> dict[str, object]:
         f"{tail.n_eff:.0f} independent ones, vouch for one in {1 / tail.supported_exceedance:.3g} at best"
     )
     if needed_s is not None:
-        reason += f": needs {_length(needed_s)} more of these probes"
+        reason += f": needs {_length(needed_s)} more of the same"
     return {"reason": reason, "needed_s": needed_s}
 
 

@@ -23,6 +23,8 @@ def tables(document: dict[str, Any]) -> list[RenderableType]:
     if uses:
         parts += [Text(_evidence(evidence)), "", table("Timeouts", columns, [_use(use) for use in uses])]
     parts += [Text(_refusal(use), style=UNSURE) for use in uses if use.get("refused")]
+    shifts = [(use, (use.get("by_time") or {}).get("shift")) for use in uses]
+    parts += [Text(_shift(use, shift), style=UNSURE) for use, shift in shifts if shift]
     if document.get("products"):
         return [*parts, *product_tables(document)]
     frontier = document.get("frontier") or []
@@ -60,7 +62,7 @@ def _use(use: dict[str, Any]) -> list[RenderableType]:
 def _refusal(use: dict[str, Any]) -> str:
     refused, strictest = use["refused"], use.get("strictest_supported") or {}
     said = f"{use.get('use')}: {text(refused.get('reason'))}"
-    if refused.get("needed_s") is not None:
+    if refused.get("needed_s") is not None and "needs" not in said:
         said += f"; measure for {seconds(refused['needed_s'])} more"
     if strictest.get("timeout_s") is not None:
         said += (
@@ -68,6 +70,14 @@ def _refusal(use: dict[str, Any]) -> str:
             f"at up to {count(strictest.get('false_per_month'))} false alarms a month"
         )
     return said
+
+
+def _shift(use: dict[str, Any], shift: dict[str, Any]) -> str:
+    return (
+        f"{use.get('use')}: from {text(shift.get('from'))} to {text(shift.get('to'))} it was exceeded "
+        f"{count(shift.get('seen'))} times in {count(shift.get('operations'))}, more often than the bound "
+        "over the whole window, which does not hold for such a time"
+    )
 
 
 def _point(point: dict[str, Any]) -> list[RenderableType]:
