@@ -29,7 +29,7 @@ ASSUMPTIONS = (
     "the future resembles the window that was measured; no mechanism that has not shown itself is covered",
     "one stream runs at rate_hz, spread over the paths as the probes were: its upper meets what was asked",
     "a stream that keeps to one path is bounded by worst_path_upper, whichever path it is: that may be more",
-    "slow replies come together, in runs of 10 s (or 3 probe gaps) and longer: n_eff = operations / design effect",
+    "slow replies come together, in runs of 10 s (or 3 gaps) and longer: n_eff = operations / design effect",
     "a lost operation is a true timeout of request, connect, hedge, counted apart; refusals answer at once",
     "to who watches a peer by its heartbeats, a run of losses from a live peer is a false alarm",
     "heartbeats are judged at their interval_s, never oftener than was probed; pauses of either end count",
