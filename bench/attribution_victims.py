@@ -156,7 +156,7 @@ async def synced(host: ListeningHost, each: int, _rng: random.Random) -> list[Tr
         storm = [(STORM, f"{folder}/storm{number}") for number in range(4)]
         try:
             with running((SYNCING, f"{folder}/own"), *storm) as (own, *_others):
-                await asyncio.sleep(max(10.0, 0.5 * each))
+                await asyncio.sleep(max(10.0, 3.0 * each))
                 own.kill()
                 slow = causes.truths_of(own)
             await asyncio.sleep(2)
