@@ -49,7 +49,7 @@ def test_every_answer_comes_from_a_real_store(store: Store) -> None:
     made.stored(store, shifted(host(), store.now_ns()))
     documents: dict[str, Any] = {}
     for command in COMMANDS:
-        options = {"false_per_month": "200000"} if command in {"timeouts", "report"} else {}
+        options = {"detect_within": "1s"} if command in {"timeouts", "report"} else {}
         documents[command] = answer(command, options, store)
         json.dumps(documents[command], allow_nan=False)
     (node,) = documents["clocks"]["nodes"]

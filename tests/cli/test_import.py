@@ -55,9 +55,7 @@ def test_a_real_table_is_imported_once(tmp_path, capsys):
 def test_a_file_is_asked_as_if_it_were_a_store(tmp_path, capsys):
     """timeouts, rtt and pauses answer over the whole file, with what became of its lines."""
     file = ping(tmp_path / "ping.txt")
-    code, found, _ = asked(
-        capsys, "timeouts", "--input", file, "--format", "ping", "--false-per-month", "100000"
-    )
+    code, found, _ = asked(capsys, "timeouts", "--input", file, "--format", "ping", "--detect-within", "3s")
     assert code == 0
     assert found["uses"][0]["timeout_s"] > 0
     assert found["import"]["imported"] == 400

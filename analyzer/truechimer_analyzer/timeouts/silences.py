@@ -244,14 +244,16 @@ def lines_of(every: Operations) -> list[Line]:
 
 
 def _usual_gap_s(gaps_s: NDArray[np.float64]) -> float:
-    """The gap that half of the time lies in or in shorter ones: of bursts what is between them."""
+    """The median gap; of bursts the one that half of the time lies in or in shorter ones: what is between."""
     gaps_s = np.sort(gaps_s[gaps_s > 0])
     if not len(gaps_s):
         return 0.0
     # When nobody probed for long is no gap of the schedule's.
     gaps_s = gaps_s[gaps_s <= _PAUSED_GAPS * gaps_s[int(0.9 * (len(gaps_s) - 1))]]
     passed_s = np.cumsum(gaps_s)
-    return float(gaps_s[int(np.searchsorted(passed_s, passed_s[-1] / 2))])
+    between_s = float(gaps_s[int(np.searchsorted(passed_s, passed_s[-1] / 2))])
+    median_s = float(np.median(gaps_s))
+    return between_s if median_s < _BURST * between_s else median_s
 
 
 def _of_stream(
