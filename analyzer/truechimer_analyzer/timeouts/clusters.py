@@ -27,6 +27,8 @@ _ERRORS = 1.645
 # Blocks that counts are compared in, in run lengths, and how many of them it takes.
 _BLOCK_RUNS = (6.0, 36.0)
 _LEAST_BLOCKS = 100.0
+_FEW = 8
+_TOGETHER = 0.25
 
 
 def count_clusters(times_s: NDArray[np.float64], run_s: float = RUN_S) -> int:
@@ -58,10 +60,11 @@ def design_effect(times_s: NDArray[np.float64], run_s: float, span_s: float) -> 
     """How many exceedances tell as much as one independent one: 1 when they come at random, ascending times.
 
     The greater of two. The size of the run that the average exceedance is in, Σ size² / Σ size, unless they
-    are so many that runs merge by chance, or merge no oftener than that (a record too short to tell has the
-    runs that it shows): the variance of a sum of clusters goes with the square of their sizes (Korn and
-    Graubard, Survey Methodology 24, 1998, use it as here). A few runs tell it too low: 1.645 standard
-    errors of the ratio are added. And the Allan factor of their counts, half the mean square of the
+    are so many that runs merge by chance, or merge no oftener than that: the variance of a sum of clusters
+    goes with the square of their sizes (Korn and Graubard, Survey Methodology 24, 1998, use it as here). In a
+    record too short for chance to be told from bursts, a few exceedances have the runs that they show, and
+    more of them where all are within a quarter of it. A few runs tell it too low: 1.645 standard errors of
+    the ratio are added. And the Allan factor of their counts, half the mean square of the
     difference of neighbouring blocks by the mean count (Lowen and Teich, Fractal-Based Point Processes):
     it sees longer correlation, and never mistakes a rate that changes slowly, as through a day, for bursts.
     """
@@ -69,9 +72,10 @@ def design_effect(times_s: NDArray[np.float64], run_s: float, span_s: float) -> 
         return 1.0
     found = 1.0
     sizes = _sizes(times_s, run_s)
-    untold = span_s * _CROWDED < run_s
+    is_short = span_s * _CROWDED < run_s
+    shown = is_short and (len(times_s) <= _FEW or times_s[-1] - times_s[0] <= _TOGETHER * span_s)
     room = len(sizes) * run_s <= _CROWDED * span_s
-    if untold or (room and _are_bursts(len(times_s), len(sizes), run_s / span_s)):
+    if shown or (room and _are_bursts(len(times_s), len(sizes), run_s / span_s)):
         found = float((sizes * sizes).sum() / sizes.sum())
         errors = sizes * (sizes - found)
         found += _ERRORS * float(np.sqrt((errors * errors).sum()) / sizes.sum())
