@@ -192,7 +192,9 @@ def test_readers_never_see_a_mixture_while_a_writer_rewrites(tmp_path):
     program = (
         "import sys; from pathlib import Path; from truechimer.segment import SegmentReader\n"
         "r = SegmentReader(Path(sys.argv[1])); seen = set()\n"
-        "for _ in range(3000):\n"
+        "reads = 0\n"
+        "while reads < 3000 or len(seen) < 2:\n"
+        "    reads += 1\n"
         "    p = r.read(); assert p.as_of_steady_ns == p.lower_ns == p.upper_ns == p.suspended_ns, p\n"
         "    seen.add(p.lower_ns)\n"
         "print(len(seen))\n"
