@@ -84,3 +84,11 @@ def test_a_probe_that_hangs_is_no_probe_yet_but_the_longest_so_far() -> None:
     (found,) = asked(samples)["disks"]
     assert (found["probes"], found["max_s"], found["p50_s"]) == (10, 60.0, pytest.approx(0.001))
     assert found["state"] == "watched"
+
+
+def test_a_probe_that_took_no_time_at_no_interval_hides_none() -> None:
+    """Nothing divides nothing: whoever may write to the store writes what they like."""
+    fields = {"outcome": 0, "duration_seconds": 0.0, "hidden": 0, "interval_seconds": 0.0}
+    store: Any = ArrayStore([made.sample("truechimer_fsync", 10.0, fields, disk="/d")], 60)
+    document: Any = answer("pauses", {"since": "1h"}, store)
+    assert document["disks"][0]["hidden"] == 0

@@ -157,9 +157,9 @@ def _with_hidden(
     Of very many, neighbours are told as one of their mean, so that no row makes more than it may.
     """
     interval_s = plausible.seconds(interval_s)
-    with np.errstate(divide="ignore", over="ignore"):
+    with np.errstate(over="ignore"):
         # No more than fit into what it took, whatever is told.
-        fitting = np.where(interval_s > 0, np.floor(took_s / interval_s), 0.0)
+        fitting = np.floor(np.divide(took_s, interval_s, out=np.zeros(len(took_s)), where=interval_s > 0))
     due = np.minimum(np.nan_to_num(plausible.counts(hidden)), np.minimum(fitting, plausible.MOST_COUNT))
     slow = np.flatnonzero(due >= 1)
     if not len(slow):
