@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from truechimer.samples import COMMON_TAGS, MEASUREMENTS, Sample
-from truechimer_analyzer.stores import Batch, Columns, NodeSeen, Store
+from truechimer_analyzer.stores import Batch, Columns, Store
+from truechimer_analyzer.stores.inmemory import InMemoryStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -174,56 +175,12 @@ def columns(measurement: str, samples: Iterable[Sample], late_s: float = 0.0) ->
     )
 
 
-class ArrayStore:
+class ArrayStore(InMemoryStore):
     """What the answers need of a store, over samples in memory; ``now_s`` counts from T0."""
 
     def __init__(self, samples: Sequence[Sample], now_s: float) -> None:
-        self._columns = {name: columns(name, samples) for name in MEASUREMENTS}
-        self._samples = samples
-        self._now_ns = T0 + round(now_s * NS)
+        super().__init__([columns(name, samples) for name in MEASUREMENTS], T0 + round(now_s * NS))
         self.retained_ns: list[int] = []
-
-    def now_ns(self) -> int:
-        return self._now_ns
-
-    def samples(self, measurement, fields, since_ns, until_ns, *, nodes=None, cluster=None, tags=None):
-        every = self._columns[measurement]
-        keep = (every.time_ns >= since_ns) & (every.time_ns < until_ns)
-        if nodes is not None:
-            keep &= np.isin(every.tags["node"].astype(str), list(nodes))
-        if cluster is not None:
-            keep &= every.tags["cluster"] == cluster
-        for tag, value in (tags or {}).items():
-            keep &= every.tags[tag] == value
-        return self._rows(every, fields, np.flatnonzero(keep))
-
-    def latest(self, measurement, fields, *, received_since_ns=None, nodes=None, cluster=None):
-        found = self.samples(measurement, fields, received_since_ns or 0, 2**62, nodes=nodes, cluster=cluster)
-        last = {}
-        for row, key in enumerate(
-            zip(*(found.tags[tag].tolist() for tag in sorted(found.tags)), strict=True)
-        ):
-            last[key] = row
-        return self._rows(found, fields, np.array(sorted(last.values()), dtype=np.intp))
-
-    @staticmethod
-    def _rows(every: Columns, fields, rows) -> Columns:
-        return Columns(
-            every.measurement,
-            every.time_ns[rows],
-            every.received_ns[rows],
-            {name: values[rows] for name, values in every.tags.items()},
-            {name: every.fields[name][rows] for name in fields},
-        )
-
-    def nodes(self) -> list[NodeSeen]:
-        seen: dict[tuple[str, str], list[int]] = {}
-        for each in self._samples:
-            seen.setdefault((each.tags["cluster"], each.tags["node"]), []).append(each.time_ns)
-        return [
-            NodeSeen(cluster, node, "", min(times), max(times))
-            for (cluster, node), times in sorted(seen.items())
-        ]
 
     def retain(self, older_than_ns: int) -> int:
         self.retained_ns.append(older_than_ns)

@@ -122,7 +122,7 @@ def test_silence_by_the_receivers_clock_makes_a_node_stale_and_unproven() -> Non
 def test_a_bound_that_was_spooled_ages_by_its_own_stamp() -> None:
     """It arrives now, but an hour has passed since it was made: ±500 ppm of unknown slewing."""
     store = ArrayStore([made.bound(0, -0.001, 0.001)], 3600)
-    store._columns["truechimer_bound"].received_ns[:] = T0 + 3600 * made.NS
+    store._kept["truechimer_bound"].received_ns[:] = T0 + 3600 * made.NS
     (found,) = answer("clocks", {"since": "2h"}, store, LIMITS)["nodes"]  # type: ignore[arg-type, misc]
     assert found["bound_age_s"] == 3600
     assert found["lower_s"] < -1.7
