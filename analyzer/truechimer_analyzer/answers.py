@@ -14,7 +14,7 @@ from truechimer.errors import NotEnough
 from truechimer_analyzer import pauses, rtt, timeouts
 from truechimer_analyzer.advice import answering as products
 from truechimer_analyzer.clocks import assessing, history, nodeclock, past, stepcause, timedaemon
-from truechimer_analyzer.reading import Reader, nothing
+from truechimer_analyzer.reading import Progress, Reader, nothing, silent
 from truechimer_analyzer.report import Parts, page, render
 from truechimer_analyzer.skew import gathering
 from truechimer_analyzer.skew.describing import describe
@@ -25,7 +25,8 @@ from truechimer_analyzer.stability import nodes as stability
 from truechimer_analyzer.stability import series
 from truechimer_analyzer.stability.confidence import CONFIDENCE
 from truechimer_analyzer.stability.stretches import SPACING_S
-from truechimer_analyzer.timeouts import binding, holder, operations
+from truechimer_analyzer.timeouts import binding, holder
+from truechimer_analyzer.timeouts.gathering import Probes
 from truechimer_analyzer.window import AHEAD_NS, NS, OPTIONS, Question, iso, parse_question
 
 if TYPE_CHECKING:
@@ -41,16 +42,22 @@ _ROWS_AT_ONCE = 300_000
 
 
 def answer(
-    command: str, options: Mapping[str, str], store: Readable, limits: LimitsConfig | None = None
+    command: str,
+    options: Mapping[str, str],
+    store: Readable,
+    limits: LimitsConfig | None = None,
+    progress: Progress = silent,
 ) -> dict[str, object]:
     """The document of ``command`` (one of ``COMMANDS``) under a query's options, all strings.
+
+    ``progress`` is told of long readings.
 
     Raises UserError for wrong options and unknown nodes or clusters, NotEnough where nothing can be
     said: TimeoutsRefused then carries the document that was refused.
     """
     now_ns = store.now_ns()
     question = parse_question(command, options, now_ns)
-    reader = Reader(store, question)
+    reader = Reader(store, question, progress)
     head: dict[str, object] = {
         "as_of": iso(question.window.as_of_ns),
         "from": iso(question.window.since_ns),
@@ -229,10 +236,8 @@ def _stability(reader: Reader, question: Question, limits: LimitsConfig) -> dict
 
 def _timeouts(reader: Reader, question: Question, limits: LimitsConfig) -> dict[str, object]:
     wanted = products.asked_for(question)
-    probes = reader.rows("truechimer_rtt", operations.FIELDS)
-    nodes = None
-    if len(probes):
-        nodes = binding.ends(probes, sorted({known.node for known in reader.known}))
+    probes = Probes.of(reader)
+    nodes = probes.ends({known.node for known in reader.known}) if probes.rows else None
     stops = reader.rows("truechimer_pause", binding.PAUSE_FIELDS, nodes=nodes)
     windows = reader.rows("truechimer_pause_window", holder.WINDOW_FIELDS, nodes=nodes)
     fsyncs = reader.rows("truechimer_fsync", products.FSYNC_FIELDS) if wanted.needs("fsync") else None
@@ -241,11 +246,12 @@ def _timeouts(reader: Reader, question: Question, limits: LimitsConfig) -> dict[
         # Who has no mesh has no skew either: the advice then says what is missing.
         with suppress(NotEnough):
             apart = _skew(reader, question, limits)
+    record = probes.record(stops, question.heartbeat_s)
     return products.answer(
         wanted,
         question,
-        lambda: timeouts.advise(probes, stops, windows, question),
-        probes,
+        lambda: timeouts.advise(record, stops, windows, question),
+        record,
         stops,
         windows,
         fsyncs,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,21 +14,30 @@ from truechimer_analyzer.stores import Columns
 from truechimer_analyzer.window import NS, groups
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from truechimer_analyzer.stores import Readable
+    from truechimer_analyzer.stores import Readable, Series, Tally
     from truechimer_analyzer.window import Question
 
 # Longer than any sampling interval: whoever said nothing in this time is known by the list of nodes only.
 LATEST_NS = 7 * 86_400 * NS
 
 
+Progress = Callable[[int, int], None]
+"""Is told how many rows of a long reading are done, and how many there are."""
+
+
+def silent(done: int, rows: int) -> None:
+    """A Progress that nobody wants to know of."""
+
+
 class Reader:
     """A store seen through a question: its window, its cluster, its node."""
 
-    def __init__(self, store: Readable, question: Question) -> None:
+    def __init__(self, store: Readable, question: Question, progress: Progress = silent) -> None:
         self._store = store
         self.question = question
+        self.progress = progress
         self.known = store.nodes()
         self._check()
 
@@ -62,6 +72,41 @@ class Reader:
             tags=tags,
         )
 
+    def tally(
+        self, measurement: str, by: Sequence[str], *, since_ns: int | None = None, until_ns: int | None = None
+    ) -> list[Tally]:
+        """The series of the window, or of a stretch of it."""
+        window = self.question.window
+        return self._store.tally(
+            measurement,
+            by,
+            window.since_ns if since_ns is None else since_ns,
+            window.until_ns if until_ns is None else until_ns,
+            nodes=self._nodes(),
+            cluster=self.question.cluster,
+        )
+
+    def series(
+        self,
+        measurement: str,
+        fields: Sequence[str],
+        by: Sequence[str],
+        of: Sequence[Tally],
+        *,
+        since_ns: int | None = None,
+        until_ns: int | None = None,
+    ) -> Iterator[Series]:
+        """These of ``tally`` over the same stretch, one whole after the other."""
+        window = self.question.window
+        return self._store.series(
+            measurement,
+            fields,
+            by,
+            of,
+            window.since_ns if since_ns is None else since_ns,
+            window.until_ns if until_ns is None else until_ns,
+        )
+
     def latest(self, measurement: str, fields: Sequence[str]) -> Columns:
         """The newest row of each series: by arrival for an answer about now, else by its own stamp."""
         window = self.question.window
@@ -86,7 +131,7 @@ class Reader:
 
     def whole(self) -> Reader:
         """The same question of every node: for what one node's answer needs of the others."""
-        return Reader(self._store, replace(self.question, node=None))
+        return Reader(self._store, replace(self.question, node=None), self.progress)
 
     def _nodes(self) -> Sequence[str] | None:
         return None if self.question.node is None else [self.question.node]

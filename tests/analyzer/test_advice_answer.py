@@ -14,8 +14,9 @@ from truechimer_analyzer.advice.streams import reply_stream, silence_stream
 from truechimer_analyzer.answers import answer
 from truechimer_analyzer.timeouts import TimeoutsRefused
 from truechimer_analyzer.timeouts.binding import PAUSE_FIELDS
+from truechimer_analyzer.timeouts.collecting import operations
 from truechimer_analyzer.timeouts.holder import WINDOW_FIELDS, holder_of
-from truechimer_analyzer.timeouts.operations import operations
+from truechimer_analyzer.timeouts.record import record_of
 
 HOUR = 3600
 KEYS = {"product", "version", "verdict", "settings", "constraints", "snippet", "predicted", "binding"}
@@ -157,17 +158,17 @@ def test_heartbeats_rarer_and_more_frequent_than_the_probes() -> None:
     samples = hour(0.001)
     for at in (1000, 1001, 1002):
         samples[at] = made.probe(float(at), None)
-    every = operations(made.columns("truechimer_rtt", samples))
+    every = made.columns("truechimer_rtt", samples)
     pauses = made.columns("truechimer_pause", [])
     holder = holder_of(pauses, made.columns("truechimer_pause_window", []))
     assert PAUSE_FIELDS
     assert WINDOW_FIELDS
-    stream = silence_stream(every, pauses, holder, 1e6)
+    stream = silence_stream(record_of(every, pauses), pauses, holder, 1e6)
     assert stream is not None
     quick = stream.timeout_s(0.1)
     assert quick is not None
     assert 0.1 < quick < 0.2
-    strict = silence_stream(every, pauses, holder, 2200)
+    strict = silence_stream(record_of(every, pauses), pauses, holder, 2200)
     assert strict is not None
     for every_s in (0.1, 1.0):
         strict_s = strict.timeout_s(every_s)
@@ -186,32 +187,32 @@ def test_heartbeats_rarer_and_more_frequent_than_the_probes() -> None:
 
 def test_a_pause_lengthens_quick_heartbeats_by_itself_and_one_of_their_intervals() -> None:
     """Stops of 600 ms at either end, of probes every second: a silence of 700 ms to heartbeats of 100 ms."""
-    every = operations(made.columns("truechimer_rtt", hour(0.001)))
+    every = made.columns("truechimer_rtt", hour(0.001))
     for node in ("a", "b"):
         stops = [made.pause(100.0 * at + 0.3, 0.6, node=node) for at in range(1, 30)]
         pauses = made.columns("truechimer_pause", stops)
         holder = holder_of(pauses, made.columns("truechimer_pause_window", []))
-        stream = silence_stream(every, pauses, holder, 3000)
+        stream = silence_stream(record_of(every, pauses), pauses, holder, 3000)
         assert stream is not None
         # Nobody says for how long pauses were watched: judged as often as was probed.
         assert stream.timeout_s(0.1) == pytest.approx(1.6, abs=0.01)
         watched = [made.pause_window(10.0 * at, node=each) for at in range(360) for each in ("a", "b")]
         known = holder_of(pauses, made.columns("truechimer_pause_window", watched))
-        stream = silence_stream(every, pauses, known, 100_000)
+        stream = silence_stream(record_of(every, pauses), pauses, known, 100_000)
         assert stream is not None
         assert stream.timeout_s(0.1) == pytest.approx(0.1, abs=0.1)
-        stream = silence_stream(every, pauses, known, 10_000)
+        stream = silence_stream(record_of(every, pauses), pauses, known, 10_000)
         assert stream is not None
         quick = stream.timeout_s(0.1)
         assert quick is not None
         assert 0.7 <= quick <= 1.7
-        stream = silence_stream(every, pauses, holder, 3000)
+        stream = silence_stream(record_of(every, pauses), pauses, holder, 3000)
         assert stream is not None
         slow = stream.timeout_s(2.0)
         assert slow is not None
         assert slow >= 2.6
     elsewhere = made.columns("truechimer_pause", [made.pause(100.0, 0.6, node="c")])
-    stream = silence_stream(every, elsewhere, holder, 4000)
+    stream = silence_stream(record_of(every, elsewhere), elsewhere, holder, 4000)
     assert stream is not None
     quick = stream.timeout_s(0.1)
     assert quick is not None
@@ -222,8 +223,8 @@ def test_pauses_alone_are_evidence_for_heartbeats() -> None:
     """An imported log of collections, no probe: ten stops of 800 ms in an hour that was watched."""
     windows = made.columns("truechimer_pause_window", [made.pause_window(10.0 * at) for at in range(360)])
     pauses = made.columns("truechimer_pause", [made.pause(300.0 * at + 100, 0.8) for at in range(10)])
-    nothing = operations(made.columns("truechimer_rtt", []))
-    stream = silence_stream(nothing, pauses, holder_of(pauses, windows), 5000)
+    nothing = made.columns("truechimer_rtt", [])
+    stream = silence_stream(record_of(nothing, pauses), pauses, holder_of(pauses, windows), 5000)
     assert stream is not None
     assert stream.timeout_s(1.0) == pytest.approx(1.8)
     assert stream.note is not None
@@ -231,7 +232,10 @@ def test_pauses_alone_are_evidence_for_heartbeats() -> None:
     # Millions of heartbeats are not made up one by one.
     assert stream.timeout_s(0.0001) == pytest.approx(0.8, abs=0.01)
     unwatched = holder_of(pauses, made.columns("truechimer_pause_window", []))
-    assert silence_stream(nothing, made.columns("truechimer_pause", []), unwatched, 5000) is None
+    assert (
+        silence_stream(record_of(nothing, pauses), made.columns("truechimer_pause", []), unwatched, 5000)
+        is None
+    )
 
 
 def test_replies_are_judged_at_the_rate_of_the_requests() -> None:

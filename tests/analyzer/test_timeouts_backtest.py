@@ -10,7 +10,7 @@ from analyzer import synthetic as made
 from truechimer.samples import Sample
 from truechimer_analyzer.timeouts import streams as streaming
 from truechimer_analyzer.timeouts.backtest import SPANS, backtest
-from truechimer_analyzer.timeouts.operations import operations
+from truechimer_analyzer.timeouts.collecting import operations
 from truechimer_analyzer.timeouts.streams import streams
 
 MONTH = 30 * 86_400.0
@@ -18,7 +18,8 @@ COUNT = 2000
 
 
 def trials(samples: list[Sample], target: float = 0.01) -> dict[str, dict[str, Any]]:
-    found = backtest(operations(made.columns("truechimer_rtt", samples)), target, MONTH)
+    every = operations(made.columns("truechimer_rtt", samples))
+    found = backtest(every, streams(every), target, MONTH)
     json.dumps(found, allow_nan=False)
     return {str(each["detector"]): each for each in found}
 

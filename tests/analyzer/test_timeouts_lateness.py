@@ -6,8 +6,8 @@ from analyzer import synthetic as made
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from truechimer_analyzer.timeouts.collecting import operations
 from truechimer_analyzer.timeouts.lateness import lateness
-from truechimer_analyzer.timeouts.operations import operations
 from truechimer_analyzer.timeouts.use import MONTH_S
 
 RTT = 0.002

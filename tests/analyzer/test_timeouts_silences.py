@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from truechimer.codes import ProbeOutcome
-from truechimer_analyzer.timeouts.operations import operations
+from truechimer_analyzer.timeouts.collecting import operations
 from truechimer_analyzer.timeouts.silences import Silences, silences
 from truechimer_analyzer.timeouts.use import seen_again, tail_of
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from truechimer_analyzer.advice.schema import Product
     from truechimer_analyzer.stores import Columns
+    from truechimer_analyzer.timeouts.record import Record
     from truechimer_analyzer.window import Question
 
 __all__ = ["FSYNC_FIELDS", "Asked", "answer", "asked_for"]
@@ -56,7 +57,7 @@ def answer(
     wanted: Asked,
     question: Question,
     base: Callable[[], Document],
-    probes: Columns,
+    record: Record,
     pauses: Columns,
     windows: Columns,
     fsyncs: Columns | None,
@@ -81,7 +82,7 @@ def answer(
     if wanted.products:
         tolerated = question.false_per_month or DEFAULT_FALSE_PER_MONTH
         measured = gathering.gather(
-            probes, pauses, windows, fsyncs, skew.get("clusters", ()), document["uses"], tolerated
+            record, pauses, windows, fsyncs, skew.get("clusters", ()), document["uses"], tolerated
         )
         wish = Wish(tolerated, question.detect_within_s)
         document["products"] = [

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from truechimer.codes import FsyncOutcome, Via
+from truechimer.codes import FsyncOutcome
 from truechimer_analyzer.advice.measured import Measured
 from truechimer_analyzer.advice.streams import reply_stream, silence_stream
 from truechimer_analyzer.timeouts.binding import binding, lengths_s
 from truechimer_analyzer.timeouts.holder import holder_of
-from truechimer_analyzer.timeouts.operations import operations
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from truechimer_analyzer.stores import Columns
     from truechimer_analyzer.timeouts.operations import Operations
+    from truechimer_analyzer.timeouts.record import Record
 
 FSYNC_FIELDS = ("duration_seconds", "outcome")
 # A percentile or a mean of fewer tells nothing of a path or a disk.
@@ -26,7 +27,7 @@ _LEAST_FOR_MEAN = 20
 
 
 def gather(
-    probes: Columns,
+    record: Record,
     pauses: Columns,
     windows: Columns,
     fsyncs: Columns | None,
@@ -34,8 +35,8 @@ def gather(
     uses: Sequence[Mapping[str, Any]],
     false_per_month: float,
 ) -> Measured:
-    """From rows of truechimer_rtt, _pause, _pause_window and _fsync, clusters of ``skew``, and the uses."""
-    every, connects = operations(probes), operations(probes, Via.TCP)
+    """From probes, rows of truechimer_pause, _pause_window and _fsync, clusters of ``skew``, and the uses."""
+    every, connects = record.every, record.connects
     means_s, p99s_s = _by_path(every)
     longest_s = float(every.rtt_s.max()) if len(every.rtt_s) else None
     epsilon_s, worst_pair = _epsilon(clusters)
@@ -64,7 +65,7 @@ def gather(
         epsilon_s=epsilon_s,
         reply_s=_timeout_s(uses, "request"),
         connect_s=_timeout_s(uses, "connect"),
-        silence=silence_stream(every, pauses, holder, false_per_month),
+        silence=silence_stream(record, pauses, holder, false_per_month),
         reply=reply_stream(every, false_per_month),
         connect=reply_stream(connects, false_per_month),
         owners={name: owner for name, owner in owners.items() if owner is not None},
@@ -73,12 +74,20 @@ def gather(
 
 def _by_path(every: Operations) -> tuple[list[float], list[float]]:
     """Each path's mean and 99th percentile, NaN where too few replied."""
+    if every.unlisted is not None:
+        return (
+            [each.mean_s if each.total >= _LEAST_FOR_MEAN else math.nan for each in every.unlisted.delays],
+            [
+                each.quantile_s(0.99) if each.total >= _LEAST_FOR_P99 else math.nan
+                for each in every.unlisted.delays
+            ],
+        )
     means: list[float] = []
     p99s: list[float] = []
     for index in range(len(every.paths)):
         own = every.rtt_s[every.path == index]
-        means.append(float(own.mean()) if len(own) >= _LEAST_FOR_MEAN else float("nan"))
-        p99s.append(float(np.quantile(own, 0.99)) if len(own) >= _LEAST_FOR_P99 else float("nan"))
+        means.append(float(own.mean()) if len(own) >= _LEAST_FOR_MEAN else math.nan)
+        p99s.append(float(np.quantile(own, 0.99)) if len(own) >= _LEAST_FOR_P99 else math.nan)
     return means, p99s
 
 

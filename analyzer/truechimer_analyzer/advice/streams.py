@@ -15,8 +15,7 @@ import numpy as np
 from truechimer_analyzer.advice.measured import Stream
 from truechimer_analyzer.advice.values import shown_s
 from truechimer_analyzer.timeouts.binding import lengths_s
-from truechimer_analyzer.timeouts.lateness import lateness
-from truechimer_analyzer.timeouts.silences import of_pauses, silences
+from truechimer_analyzer.timeouts.silences import of_pauses
 from truechimer_analyzer.timeouts.tail import NONE_SEEN, round_up
 from truechimer_analyzer.timeouts.use import MONTH_S, seen_again, tail_of
 
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from truechimer_analyzer.timeouts.holder import Holder
     from truechimer_analyzer.timeouts.lateness import Lateness
     from truechimer_analyzer.timeouts.operations import Operations
+    from truechimer_analyzer.timeouts.record import Record
     from truechimer_analyzer.timeouts.tail import Tail
 
 _SAME_INTERVAL = 1.01
@@ -113,18 +113,16 @@ class _Quick:
         return self.slow.refusal(false_per_month)
 
 
-def silence_stream(
-    every: Operations, pauses: Columns, holder: Holder, false_per_month: float
-) -> Stream | None:
+def silence_stream(record: Record, pauses: Columns, holder: Holder, false_per_month: float) -> Stream | None:
     """Hearing nothing of a live peer, on any of the paths; of pauses alone where nobody probed.
 
     None where nobody watched for these either.
     """
-    most_s = _MOST_PHASES / (every.rate_hz or 1.0)
+    most_s = _MOST_PHASES / (record.every.rate_hz or 1.0)
 
     @functools.cache
     def judged(every_s: float) -> _Judged | _Quick | None:
-        return _silences(every, pauses, holder, every_s) if 0 < every_s <= most_s else None
+        return _silences(record, pauses, holder, every_s) if 0 < every_s <= most_s else None
 
     return None if judged(1.0) is None else _stream(judged, false_per_month)
 
@@ -162,15 +160,15 @@ def _stream(judged: Callable[[float], _Judged | _Quick | None], false_per_month:
     return Stream(timeout_s, rate, refusal, note)
 
 
-def _silences(every: Operations, pauses: Columns, holder: Holder, every_s: float) -> _Judged | _Quick | None:
-    heard = silences(every, pauses, every_s)
+def _silences(record: Record, pauses: Columns, holder: Holder, every_s: float) -> _Judged | _Quick | None:
+    heard = record.silences(every_s)
     if heard is None:
         return _of_pauses_alone(holder, every_s)
     tail = seen_again(tail_of(heard.each), heard.phases)
     is_quick = heard.interval_s > every_s * _SAME_INTERVAL
     note = f"judged by probes one every {shown_s(heard.interval_s)}" if is_quick else None
     slow = _Judged(heard.each, tail, MONTH_S / heard.interval_s, note)
-    late = lateness(every)
+    late = record.lateness()
     recorded = np.isfinite(lengths_s(pauses)).any()
     if late is None or (recorded and not holder.nodes):
         return slow

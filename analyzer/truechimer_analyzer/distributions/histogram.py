@@ -58,6 +58,12 @@ class Histogram:
         """The upper edge of each of ``counts``' buckets."""
         return _edges_s(np.arange(self.first, self.first + len(self.counts)))
 
+    @property
+    def mean_s(self) -> float:
+        """The mean of the delays that ended, at most 1 % above; NaN of none."""
+        ended = self.total - self.lost
+        return float((self.edges_s * self.counts).sum()) / ended if ended else math.nan
+
     def merged(self, other: Histogram) -> Histogram:
         """Both together."""
         censored = dict(self.censored)
@@ -119,7 +125,7 @@ def histograms(delays_s: NDArray[np.float64], group: NDArray[np.intp], groups: i
     endless = np.bincount(group[~ends], minlength=groups)
     buckets = _buckets(delays_s[positive])
     first, width = (int(buckets.min()), int(np.ptp(buckets)) + 1) if len(buckets) else (0, 1)
-    keys, counts = np.unique(group[positive] * width + (buckets - first), return_counts=True)
+    keys, counts = _counted(group[positive] * width + (buckets - first), groups * width)
     begins = np.searchsorted(keys, np.arange(groups + 1) * width)
     found = []
     for index in range(groups):
@@ -133,6 +139,7 @@ def histograms(delays_s: NDArray[np.float64], group: NDArray[np.intp], groups: i
     return found
 
 
+_ROOM = 100_000
 _NONE = np.zeros(0, dtype=np.int64)
 
 
@@ -146,9 +153,22 @@ def _edges_s(buckets: NDArray[np.intp]) -> NDArray[np.float64]:
     return np.power(GAMMA, buckets.astype(np.float64))
 
 
+def _counted(keys: NDArray[np.intp], room: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The keys that occur, ascending, and how often: without sorting them where there is ``room`` for all."""
+    if room > max(_ROOM, 4 * len(keys)):
+        return np.unique(keys, return_counts=True)
+    counts = np.bincount(keys, minlength=1)
+    found = np.flatnonzero(counts)
+    return found, counts[found]
+
+
 def _buckets(delays_s: NDArray[np.float64]) -> NDArray[np.intp]:
     """The bucket of each positive delay, exact at the edges as :func:`_edges_s` has them."""
+    if not len(delays_s):
+        return np.zeros(0, dtype=np.intp)
     buckets = np.ceil(np.log(delays_s) / math.log(GAMMA)).astype(np.intp)
-    buckets += delays_s > _edges_s(buckets)
-    buckets -= delays_s <= _edges_s(buckets - 1)
+    first = int(buckets.min()) - 2
+    edges_s = _edges_s(np.arange(first, int(buckets.max()) + 2))
+    buckets += delays_s > edges_s[buckets - first]
+    buckets -= delays_s <= edges_s[buckets - 1 - first]
     return buckets

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from truechimer.errors import TruechimerError, UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from concurrent.futures import Future
 
     import numpy as np
@@ -89,6 +89,28 @@ class Columns:
 
 
 @dataclass(frozen=True, slots=True)
+class Tally:
+    """How many rows one series has, and its first and last ``time_ns``.
+
+    ``key`` holds the values of the tags that series were told apart by, in their order.
+    """
+
+    key: tuple[str, ...]
+    rows: int
+    first_ns: int
+    last_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One series whole, by time_ns: columns of equal length as those of :class:`Columns`."""
+
+    key: tuple[str, ...]
+    time_ns: NDArray[np.int64]
+    fields: Mapping[str, NDArray[np.float64]]
+
+
+@dataclass(frozen=True, slots=True)
 class NodeSeen:
     """A node that ever sent something still kept, with its first and last arrival (Unix ns)."""
 
@@ -140,6 +162,35 @@ class Readable(Protocol):
         tags: Mapping[str, str] | None = None,
     ) -> Columns:
         """Every row of the window, by time_ns, then received_ns."""
+        ...
+
+    def tally(
+        self,
+        measurement: str,
+        by: Sequence[str],
+        since_ns: int,
+        until_ns: int,
+        *,
+        nodes: Sequence[str] | None = None,
+        cluster: str | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> list[Tally]:
+        """The window's series, told apart by the tags ``by``, in order of their keys."""
+        ...
+
+    def series(
+        self,
+        measurement: str,
+        fields: Iterable[str],
+        by: Sequence[str],
+        of: Sequence[Tally],
+        since_ns: int,
+        until_ns: int,
+    ) -> Iterator[Series]:
+        """These series of the window's :meth:`tally`, one whole after the other, in the order of ``of``.
+
+        For more rows than fit into memory: so many series are read at once as hold some millions.
+        """
         ...
 
     def latest(

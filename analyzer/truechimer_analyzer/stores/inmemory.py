@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from truechimer_analyzer.reading import nothing
-from truechimer_analyzer.stores import Columns, NodeSeen
+from truechimer_analyzer.stores import Columns, NodeSeen, Series, Tally
 from truechimer_analyzer.window import groups
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -47,6 +47,41 @@ class InMemoryStore:
             return nothing(measurement, tuple(fields))
         begin, end = np.searchsorted(every.time_ns, [since_ns, until_ns])
         return _found(every, tuple(fields), np.arange(begin, end), nodes, cluster, tags)
+
+    def tally(
+        self,
+        measurement: str,
+        by: Sequence[str],
+        since_ns: int,
+        until_ns: int,
+        *,
+        nodes: Sequence[str] | None = None,
+        cluster: str | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> list[Tally]:
+        """The window's series, told apart by the tags ``by``."""
+        found = self.samples(measurement, (), since_ns, until_ns, nodes=nodes, cluster=cluster, tags=tags)
+        return [
+            Tally(key, len(rows), int(found.time_ns[rows[0]]), int(found.time_ns[rows[-1]]))
+            for key, rows in groups(*(found.tags[tag] for tag in by))
+        ]
+
+    def series(
+        self,
+        measurement: str,
+        fields: Iterable[str],
+        by: Sequence[str],
+        of: Sequence[Tally],
+        since_ns: int,
+        until_ns: int,
+    ) -> Iterator[Series]:
+        """These series of the window, one whole after the other."""
+        found = self.samples(measurement, fields, since_ns, until_ns)
+        rows_of = dict(groups(*(found.tags[tag] for tag in by)))
+        for each in of:
+            rows = rows_of[each.key]
+            values = {name: column[rows] for name, column in found.fields.items()}
+            yield Series(each.key, found.time_ns[rows], values)
 
     def latest(
         self,

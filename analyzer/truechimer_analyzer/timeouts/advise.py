@@ -6,19 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from truechimer.codes import Via
 from truechimer.errors import NotEnough
 from truechimer_analyzer.timeouts import hedge, liveness, use
 from truechimer_analyzer.timeouts.backtest import backtest
 from truechimer_analyzer.timeouts.binding import lengths_s
 from truechimer_analyzer.timeouts.holder import holder_of
-from truechimer_analyzer.timeouts.operations import operations
 from truechimer_analyzer.timeouts.tail import round_up
 from truechimer_analyzer.timeouts.use import Kind, Wish, tail_of
 
 if TYPE_CHECKING:
     from truechimer_analyzer.stores import Columns
     from truechimer_analyzer.timeouts.operations import Operations
+    from truechimer_analyzer.timeouts.record import Record
     from truechimer_analyzer.timeouts.tail import Tail
     from truechimer_analyzer.window import Question
 
@@ -50,26 +49,25 @@ class TimeoutsRefused(NotEnough):
         self.document = document
 
 
-def advise(probes: Columns, pauses: Columns, windows: Columns, question: Question) -> dict[str, object]:
-    """The contract's ``timeouts`` from rows of truechimer_rtt, truechimer_pause and truechimer_pause_window.
+def advise(record: Record, pauses: Columns, windows: Columns, question: Question) -> dict[str, object]:
+    """The contract's ``timeouts`` from probes, and rows of truechimer_pause and truechimer_pause_window.
 
     Without ``false_per_month`` and with ``detect_within``, the timeout is what notices a failure within that
     time, and the answer is what it costs. Raises NotEnough when nothing was measured, TimeoutsRefused when
     every use is refused.
     """
-    every = operations(probes)
+    every = record.every
     if not every.count and not any(every.others.values()):
-        return _of_pauses(every, pauses, windows, question)
+        return _of_pauses(record, pauses, windows, question)
     rate_hz = question.rate_hz or every.rate_hz
     if not len(every.rtt_s) or rate_hz is None:
         raise NotEnough(_missing(every), hint=_PROBE)
     wish = Wish(question.false_per_month, question.detect_within_s, rate_hz)
     tail = tail_of(every)
     uses = [use.describe(REQUEST, every, tail, pauses, wish)]
-    connects = operations(probes, Via.TCP)
-    if len(connects.rtt_s):
-        uses.append(use.describe(CONNECT, connects, tail_of(connects), pauses, wish))
-    uses += liveness.uses(every, pauses, windows, wish, question.heartbeat_s)
+    if len(record.connects.rtt_s):
+        uses.append(use.describe(CONNECT, record.connects, tail_of(record.connects), pauses, wish))
+    uses += liveness.uses(record, pauses, windows, wish, question.heartbeat_s)
     promised = list(uses)
     uses.append(hedge.describe(every, tail, pauses, wish))
     document: dict[str, object] = {
@@ -90,19 +88,19 @@ def advise(probes: Columns, pauses: Columns, windows: Columns, question: Questio
         "uses": uses,
         "frontier": _frontier(tail, wish),
         "products": [],
-        "backtest": backtest(every, wish.target, wish.per_month),
+        "backtest": backtest(every, record.streams, wish.target, wish.per_month),
         "assumptions": list(ASSUMPTIONS),
     }
     _refuse_if_empty(promised, document)
     return document
 
 
-def _of_pauses(every: Operations, pauses: Columns, windows: Columns, question: Question) -> dict[str, object]:
+def _of_pauses(record: Record, pauses: Columns, windows: Columns, question: Question) -> dict[str, object]:
     """Where nobody probed: what pauses alone ask of the uses that watch a peer by its heartbeats."""
     wish = Wish(question.false_per_month, question.detect_within_s, question.rate_hz or 1.0)
-    uses = liveness.uses(every, pauses, windows, wish, question.heartbeat_s)
+    uses = liveness.uses(record, pauses, windows, wish, question.heartbeat_s)
     if not uses:
-        raise NotEnough(_missing(every), hint=_PROBE)
+        raise NotEnough(_missing(record.every), hint=_PROBE)
     holder = holder_of(pauses, windows)
     document: dict[str, object] = {
         "evidence": {
@@ -158,7 +156,7 @@ def _refuse_if_empty(uses: list[dict[str, object]], document: dict[str, object])
 
 def _missing(every: Operations) -> str:
     if every.count:
-        return f"{every.count} probes in this window and {len(every.rtt_s)} replies: no delay can be told"
+        return f"{every.count} probes in this window and {every.replies} replies: no delay can be told"
     counted = ", ".join(f"{count} {name}" for name, count in every.others.items() if count)
     return f"no probe of this window waited for a reply ({counted or 'none was made'})"
 

@@ -31,16 +31,17 @@ from truechimer_analyzer.detectors import (
 from truechimer_analyzer.detectors.knobs import heartbeat_knobs, least_setting, request_knobs
 from truechimer_analyzer.detectors.quality import suspicions_s
 from truechimer_analyzer.timeouts.choosing import quickest
-from truechimer_analyzer.timeouts.folds import Fold, Span, Trial, spans
-from truechimer_analyzer.timeouts.streams import Stream, streams
-from truechimer_analyzer.timeouts.tail import Tail, measure
+from truechimer_analyzer.timeouts.folds import Fold, Span, Trial, spans, spans_of
+from truechimer_analyzer.timeouts.use import tail_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
     from truechimer_analyzer.timeouts.operations import Operations
+    from truechimer_analyzer.timeouts.streams import Stream
+    from truechimer_analyzer.timeouts.tail import Tail
 
     Floats = NDArray[np.float64]
 
@@ -71,24 +72,27 @@ def shipped(interval_s: float) -> tuple[Detector, ...]:
     )
 
 
-def backtest(operations: Operations, target: float, per_month: float) -> list[dict[str, object]]:
+def backtest(
+    operations: Operations, paths: Sequence[Stream], target: float, per_month: float
+) -> list[dict[str, object]]:
     """Walk-forward over every detector: the advised timeouts first, then what learns, then what is shipped.
 
     ``target`` is a probability per operation, ``per_month`` how many operations a month has. Where the past
     cannot support a target, its strictest timeout is tried. Empty when there is no past with a reply, or
-    nothing after it. Detectors that learn are replayed on the most probed ``streams.MOST_PATHS`` paths.
+    nothing after it. Detectors that learn are replayed on ``paths``.
     """
     edges_s = _edges(operations)
     if len(edges_s) <= 1:
         return []
-    tails = [_tail(operations.between(-np.inf, edge_s)) for edge_s in edges_s[:-1]]
+    tails = [tail_of(operations.before(edge_s)) for edge_s in edges_s[:-1]]
     independent = [tail.n_eff / tail.operations for tail in tails]
-    every_s = np.concatenate([operations.time_s, operations.lost_s])
-    paths = streams(operations)
     streamed_s = np.concatenate([path.time_s for path in paths]) if paths else np.empty(0)
     cut = spans(streamed_s, edges_s, independent)
     advised = _advised(
-        operations, spans(every_s, edges_s, independent), dict(zip(edges_s, tails, strict=False)), target
+        operations,
+        spans_of(operations, edges_s, independent),
+        dict(zip(edges_s, tails, strict=False)),
+        target,
     )
     fitted = [_fitted(name, of, paths, cut, target) for name, of in FITTED.items()]
     trials = [
@@ -106,16 +110,14 @@ def _edges(operations: Operations) -> list[float]:
     """Where spans begin and end, from the first that has a past with replies; empty without one."""
     if not len(operations.rtt_s) or operations.span_s <= 0:
         return []
+    if operations.unlisted is not None:
+        return [float(edge_s) for edge_s in operations.unlisted.edges_s[1:]]
     begin_s = float(min(operations.time_s.min(), operations.lost_s.min(initial=np.inf)))
     edges_s = (begin_s + operations.span_s * np.arange(SPANS + 1) / SPANS).tolist()
     # The very last operation is part of the last span.
     edges_s[-1] = float(np.nextafter(edges_s[-1], np.inf))
     first_s = float(operations.time_s.min())
     return [edge_s for edge_s in edges_s[1:] if edge_s > first_s]
-
-
-def _tail(past: Operations) -> Tail:
-    return measure(past.rtt_s, past.time_s, past.path, past.by_path)
 
 
 def _advised(operations: Operations, cut: list[Span], tails: dict[float, Tail], target: float) -> list[Trial]:
@@ -141,12 +143,12 @@ def _fold(span: Span, mistakes_s: Floats, operations: int, detection_s: float) -
     return Fold(span.since_s, span.until_s, operations, mistakes_s[within], detection_s, predicted)
 
 
-def _requests(detector: RequestDetector, paths: list[Stream], cut: list[Span]) -> Trial:
+def _requests(detector: RequestDetector, paths: Sequence[Stream], cut: list[Span]) -> Trial:
     timeouts_s = [detector.timeouts_s(path.requests) for path in paths]
     return Trial(detector.name, "request", False, [_asked(paths, timeouts_s, span) for span in cut])
 
 
-def _asked(paths: list[Stream], timeouts_s: list[Floats], span: Span) -> Fold:
+def _asked(paths: Sequence[Stream], timeouts_s: list[Floats], span: Span) -> Fold:
     """One span of all paths' requests."""
     weighted_s, late_s = 0.0, []
     for path, timeout_s in zip(paths, timeouts_s, strict=True):
@@ -156,7 +158,7 @@ def _asked(paths: list[Stream], timeouts_s: list[Floats], span: Span) -> Fold:
     return _fold(span, np.concatenate(late_s), span.ahead, weighted_s / span.ahead)
 
 
-def _quickest(paths: list[Stream], cut: list[Span], simplest: Trial) -> list[Trial]:
+def _quickest(paths: Sequence[Stream], cut: list[Span], simplest: Trial) -> list[Trial]:
     """In place of the simplest detector, the one that was quickest on each past at equal mistakes."""
     fitted_s = dict(zip([fold.since_s for fold in simplest.folds], simplest.settings_s, strict=True))
     asks = simplest.form == "request"
@@ -182,7 +184,7 @@ def _quickest(paths: list[Stream], cut: list[Span], simplest: Trial) -> list[Tri
     return [Trial(f"quickest({', '.join(dict.fromkeys(used))})", simplest.form, True, folds)] if folds else []
 
 
-def _asked_before(paths: list[Stream], pasts: list[slice], limits: list[Floats]) -> tuple[int, float]:
+def _asked_before(paths: Sequence[Stream], pasts: list[slice], limits: list[Floats]) -> tuple[int, float]:
     found = [
         judge_requests(path.requests, limit_s, past)
         for path, past, limit_s in zip(paths, pasts, limits, strict=True)
@@ -191,7 +193,7 @@ def _asked_before(paths: list[Stream], pasts: list[slice], limits: list[Floats])
     return sum(each.mistakes for each in found), weighted_s / max(1, sum(each.operations for each in found))
 
 
-def _heard_before(paths: list[Stream], pasts: list[slice], limits: list[Floats]) -> tuple[int, float]:
+def _heard_before(paths: Sequence[Stream], pasts: list[slice], limits: list[Floats]) -> tuple[int, float]:
     found = [
         judge(path.heartbeats, deadline_s, until_s=past.stop * path.interval_s)
         for path, past, deadline_s in zip(paths, pasts, _deadlines(paths, limits), strict=True)
@@ -205,12 +207,12 @@ def _heard_before(paths: list[Stream], pasts: list[slice], limits: list[Floats])
     return sum(each.mistakes for each in found), weighted_s / max(1, sum(weights))
 
 
-def _deadlines(paths: list[Stream], limits: list[Floats]) -> list[Floats]:
+def _deadlines(paths: Sequence[Stream], limits: list[Floats]) -> list[Floats]:
     return [path.heartbeats.arrived_s + limit_s for path, limit_s in zip(paths, limits, strict=True)]
 
 
 def _fitted(
-    name: str, of: Callable[[float], Detector], paths: list[Stream], cut: list[Span], target: float
+    name: str, of: Callable[[float], Detector], paths: Sequence[Stream], cut: list[Span], target: float
 ) -> Trial:
     """A detector whose margin is the least that would have kept to the target on each span's past."""
     replayed = [of(0.0).deadlines_s(path.heartbeats) for path in paths]
@@ -228,7 +230,7 @@ def _fitted(
     return Trial(f"{name}({_range(margins_s)})", "heartbeat", True, folds, margins_s)
 
 
-def _shipped(paths: list[Stream], cut: list[Span]) -> list[Trial]:
+def _shipped(paths: Sequence[Stream], cut: list[Span]) -> list[Trial]:
     trials = [Trial(detector.name, "heartbeat", False) for detector in shipped(1.0)]
     told = [shipped(path.interval_s) for path in paths]
     for index, trial in enumerate(trials):
@@ -240,7 +242,7 @@ def _shipped(paths: list[Stream], cut: list[Span]) -> list[Trial]:
     return trials
 
 
-def _heartbeats(paths: list[Stream], deadlines_s: list[Floats], span: Span) -> list[Fold]:
+def _heartbeats(paths: Sequence[Stream], deadlines_s: list[Floats], span: Span) -> list[Fold]:
     """One span of all paths, or nothing where none of them was heard of."""
     count, mistakes_s, weighted_s = 0, [], 0.0
     for path, deadline_s in zip(paths, deadlines_s, strict=True):

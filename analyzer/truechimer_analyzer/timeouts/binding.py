@@ -11,8 +11,6 @@ from truechimer_analyzer.pauses import plausible
 from truechimer_analyzer.window import NS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
     from truechimer_analyzer.stores import Columns
@@ -22,12 +20,6 @@ PAUSE_FIELDS = ("duration_seconds", "pauses")
 TOP = 10
 _HOST = "host"
 DISK = "disk"
-
-
-def ends(probes: Columns, known: Sequence[str]) -> list[str]:
-    """The nodes whose pauses may bind: those that probed, and the peers that are nodes themselves."""
-    named = set(probes.tags["node"].tolist()) | set(probes.tags["peer"].tolist())
-    return sorted(named.intersection(known))
 
 
 def lengths_s(pauses: Columns) -> NDArray[np.float64]:

@@ -16,10 +16,10 @@ def describe(of: Operations, point: Point, cluster_size: float, per_month: float
     """The worst hour, the worst hour of the day that was bad on two days, and where the bound does not hold.
 
     ``shift`` is the stretch that exceeded clearly more often than ``point.upper``: a bound over the whole
-    window does not hold for who lives in it. Each None where there is none; None where not every operation
-    is known by its time.
+    window does not hold for who lives in it. Each None where there is none; None where it is not
+    known when operations were.
     """
-    if of.unlisted is not None:
+    if of.unlisted is not None and of.unlisted.by_hour is None:
         return None
     worst = recurring.worst(recurring.stretches(of, point.timeout_s, cluster_size))
     again = recurring.worst_that_recurs(recurring.hours_of_day(of, point.timeout_s, cluster_size))

@@ -12,7 +12,11 @@ from truechimer_analyzer.timeouts.foreseen import foreseen
 from truechimer_analyzer.window import NS, iso
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
+
+    from truechimer_analyzer.timeouts.operations import Operations
 
 WINDOW_S = 3600.0
 
@@ -21,30 +25,59 @@ WINDOW_S = 3600.0
 class Span:
     """[``since_s``, ``until_s``), to be judged by what is older.
 
-    ``before_s`` are the times of the operations before it, ascending, ``ahead`` how many are in it;
+    ``past`` operations were before it, which ``numbers`` counts up to given times, and ``ahead`` are in it;
     ``independent`` is the share of them that slow ones that come together are worth.
     """
 
     since_s: float
     until_s: float
-    before_s: NDArray[np.float64]
+    past: int
     ahead: int
     independent: float
+    numbers: Callable[[NDArray[np.float64]], NDArray[np.intp]]
 
     def predicted(self, mistakes_s: NDArray[np.float64]) -> float:
         """The most mistakes per operation, at 95 %, by when those before the span were."""
-        past = len(self.before_s)
-        late = np.searchsorted(self.before_s, np.sort(mistakes_s[mistakes_s < self.since_s]))
-        return foreseen(late, past, past * self.independent, self.ahead) / self.ahead
+        late = self.numbers(np.sort(mistakes_s[mistakes_s < self.since_s]))
+        return foreseen(late, self.past, self.past * self.independent, self.ahead) / self.ahead
 
 
 def spans(time_s: NDArray[np.float64], edges_s: list[float], independent: list[float]) -> list[Span]:
     """Spans between ``edges_s`` that operations at ``time_s`` fall into, with a past that some are in."""
     time_s = np.sort(time_s)
     cuts = np.searchsorted(time_s, edges_s).tolist()
+
+    def numbers(mistakes_s: NDArray[np.float64]) -> NDArray[np.intp]:
+        return np.searchsorted(time_s, mistakes_s)
+
+    return _between(edges_s, cuts, independent, numbers)
+
+
+def spans_of(of: Operations, edges_s: list[float], independent: list[float]) -> list[Span]:
+    """As :func:`spans`, of all operations, listed or not."""
+    every_s = np.concatenate([of.time_s, of.lost_s])
+    unlisted = of.unlisted
+    if unlisted is None:
+        return spans(every_s, edges_s, independent)
+    every_s = np.sort(every_s)
+    passed = np.concatenate([[0], np.cumsum(unlisted.by_part.sum(axis=0))])
+    cuts = (np.searchsorted(every_s, edges_s) + passed[-len(edges_s) :]).tolist()
+
+    def numbers(mistakes_s: NDArray[np.float64]) -> NDArray[np.intp]:
+        return np.searchsorted(every_s, mistakes_s) + unlisted.numbers(mistakes_s)
+
+    return _between(edges_s, cuts, independent, numbers)
+
+
+def _between(
+    edges_s: list[float],
+    cuts: list[int],
+    independent: list[float],
+    numbers: Callable[[NDArray[np.float64]], NDArray[np.intp]],
+) -> list[Span]:
     between = zip(pairwise(edges_s), pairwise(cuts), independent[: len(edges_s) - 1], strict=True)
     return [
-        Span(since_s, until_s, time_s[:begin], end - begin, share)
+        Span(since_s, until_s, begin, end - begin, share, numbers)
         for (since_s, until_s), (begin, end), share in between
         if begin and end > begin
     ]

@@ -5,9 +5,8 @@ Dean and Barroso, "The Tail at Scale", CACM 2013: hedging after the 95th percent
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from truechimer_analyzer.timeouts.binding import binding
 from truechimer_analyzer.timeouts.tail import round_up, upper_exceedance
@@ -29,9 +28,8 @@ def describe(of: Operations, tail: Tail, pauses: Columns, wish: Wish) -> dict[st
     It is not chosen for few false alarms, and none is promised: ``strictest_supported`` is None.
     ``false_per_month`` is how many second requests it takes.
     """
-    delays_s = np.sort(of.rtt_s)
-    at = int(np.ceil((1 - SHARE) * of.count)) - 1
-    if of.count * SHARE < LEAST_BEYOND or at >= len(delays_s):
+    at_s = of.percentile_s(1 - SHARE)
+    if of.count * SHARE < LEAST_BEYOND or math.isinf(at_s):
         missing = (
             f"{of.count} operations: too few for a 95th percentile"
             if of.count * SHARE < LEAST_BEYOND
@@ -40,8 +38,8 @@ def describe(of: Operations, tail: Tail, pauses: Columns, wish: Wish) -> dict[st
         timeout_s, refused = None, {"reason": missing, "needed_s": None}
         beyond = 0
     else:
-        timeout_s, refused = round_up(float(delays_s[at])), None
-        beyond = int(np.count_nonzero(of.rtt_s > timeout_s)) + len(of.lost_s)
+        timeout_s, refused = round_up(at_s), None
+        beyond = of.longer(timeout_s) + len(of.lost_s)
     share = beyond / of.count
     upper = upper_exceedance(beyond / tail.cluster_size, tail.n_eff)
     return {

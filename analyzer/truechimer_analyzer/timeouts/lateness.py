@@ -14,15 +14,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from truechimer_analyzer.timeouts.lines import lines_of
+from truechimer_analyzer.timeouts.listing import Listing
 from truechimer_analyzer.timeouts.operations import Operations
-from truechimer_analyzer.timeouts.silences import UNWATCHED_INTERVALS, lines_of
+from truechimer_analyzer.timeouts.replay import UNWATCHED_INTERVALS
 from truechimer_analyzer.timeouts.tail import NONE_SEEN
 from truechimer_analyzer.timeouts.use import MONTH_S, tail_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from truechimer_analyzer.timeouts.silences import Line
+    from truechimer_analyzer.timeouts.lines import Line
+    from truechimer_analyzer.timeouts.operations import Path
     from truechimer_analyzer.timeouts.tail import Tail
 
 
@@ -51,29 +54,55 @@ class Lateness:
         return [heartbeat_s + 2 * half_s for half_s in halves]
 
 
+class Lates:
+    """Takes one path after the other."""
+
+    def __init__(self, listing: Listing) -> None:
+        """``listing`` takes how late every probe was."""
+        self._listing = listing
+        self._gaps_s: list[float] = []
+
+    def add(self, line: Line | None) -> None:
+        """The next path, if it has a line."""
+        sent_s, late_s = (np.zeros(0), np.zeros(0)) if line is None else _late(line)
+        self._listing.add(sent_s, late_s)
+        if line is not None and len(sent_s):
+            self._gaps_s.append(line.gap_s)
+
+    def lateness(self, paths: tuple[Path, ...]) -> Lateness | None:
+        """Of all the paths that were added, in their order; None without any probe."""
+        if not self._gaps_s:
+            return None
+        gap_s = float(np.median(self._gaps_s))
+        found = self._listing.listed(gap_s)
+        of = Operations(
+            paths,
+            found.lasted_s,
+            found.time_s,
+            found.path,
+            np.zeros(0),
+            np.zeros(0, dtype=np.intp),
+            {},
+            unlisted=found.unlisted,
+        )
+        return Lateness(of, tail_of(of), gap_s)
+
+
 def lateness(every: Operations) -> Lateness | None:
     """Of every probe: how long after it was sent one sent then or later arrived; None without any.
 
     Arrivals are by the round trip less the path's shortest. Lost ones before nobody looked count as late
     until then; those at the end, after which nothing came, are left out: whether the peer lived is not known.
     """
-    found = [(line, *_late(line)) for line in lines_of(every)]
-    found = [each for each in found if len(each[1])]
-    if not found:
+    lines = {line.path: line for line in lines_of(every)}
+    if not lines:
         return None
-    time_s = np.concatenate([sent_s for _, sent_s, _ in found])
-    order = np.argsort(time_s, kind="stable")
-    path = np.repeat([line.path for line, _, _ in found], [len(sent_s) for _, sent_s, _ in found])
-    of = Operations(
-        every.paths,
-        np.concatenate([late_s for _, _, late_s in found])[order],
-        time_s[order],
-        path.astype(np.intp)[order],
-        np.zeros(0),
-        np.zeros(0, dtype=np.intp),
-        {},
-    )
-    return Lateness(of, tail_of(of), float(np.median([line.gap_s for line, _, _ in found])))
+    sent_s = [line.sent_s for line in lines.values()]
+    edges_s = np.array([min(each[0] for each in sent_s), max(each[-1] for each in sent_s)])
+    lates = Lates(Listing(edges_s, None))
+    for index in range(len(every.paths)):
+        lates.add(lines.get(index))
+    return lates.lateness(every.paths)
 
 
 def _late(line: Line) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -9,17 +9,16 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from truechimer_analyzer.timeouts import lease
 from truechimer_analyzer.timeouts.holder import Holder, holder_of
-from truechimer_analyzer.timeouts.silences import Silences, of_pauses, silences
+from truechimer_analyzer.timeouts.silences import Silences, of_pauses
 from truechimer_analyzer.timeouts.tail import round_up
 from truechimer_analyzer.timeouts.use import Detection, Kind, Wish, describe, seen_again, tail_of
 
 if TYPE_CHECKING:
     from truechimer_analyzer.stores import Columns
     from truechimer_analyzer.timeouts.operations import Operations
+    from truechimer_analyzer.timeouts.record import Record
 
 HEARTBEAT_S = 1.0
 GUARDS_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
@@ -30,7 +29,7 @@ _ROUNDING = 1e-6
 
 
 def uses(
-    every: Operations, pauses: Columns, windows: Columns, wish: Wish, heartbeat_s: float | None
+    record: Record, pauses: Columns, windows: Columns, wish: Wish, heartbeat_s: float | None
 ) -> list[dict[str, object]]:
     """The five uses at a heartbeat every ``heartbeat_s`` (None: as often as was probed, 1 s without probes).
 
@@ -38,7 +37,7 @@ def uses(
     of pauses alone; empty where nobody watched for these either.
     """
     holder = holder_of(pauses, windows)
-    heard = silences(every, pauses, heartbeat_s)
+    heard = record.silences(heartbeat_s)
     if heard is None:
         heard = of_pauses(holder, HEARTBEAT_S if heartbeat_s is None else heartbeat_s)
     if heard is None:
@@ -46,7 +45,8 @@ def uses(
     tail = seen_again(tail_of(heard.each), heard.phases)
     wish = Wish(wish.false_per_month, wish.detect_within_s, 1 / heard.interval_s)
     return [
-        describe(kind, heard.each, tail, pauses, wish, heard.phases) for kind in _kinds(heard, every, holder)
+        describe(kind, heard.each, tail, pauses, wish, heard.phases)
+        for kind in _kinds(heard, record.every, holder)
     ]
 
 
@@ -54,7 +54,7 @@ def _kinds(heard: Silences, every: Operations, holder: Holder) -> list[Kind]:
     interval_s = heard.interval_s
     trip_s, longest_trip_s = 0.0, 0.0
     if len(every.rtt_s):
-        trip_s, longest_trip_s = float(np.median(every.rtt_s)), float(every.rtt_s.max())
+        trip_s, longest_trip_s = every.median_s, float(every.rtt_s.max())
     # A peer dies right before its next heartbeat is due, or right after it was sent (Chen, Toueg, Aguilera
     # 2002: the detection time T_D).
     noticed = Detection(

@@ -68,15 +68,13 @@ class HourOfDay:
         return self.seen / self.operations if self.operations else 0.0
 
 
-def stretches(
-    of: Operations, timeout_s: float, cluster_size: float, window_s: float = HOUR_S
-) -> list[Stretch]:
+def stretches(of: Operations, timeout_s: float, cluster_size: float) -> list[Stretch]:
     """Every window that has operations, in order; ``cluster_size`` is the tail's design effect."""
-    windows, totals, beyond = _counts(of, timeout_s, window_s)
+    windows, totals, beyond = _counts(of, timeout_s)
     effects = np.full(len(windows), cluster_size)
     uppers = upper_exceedances(beyond / effects, totals / effects)
     return [
-        Stretch(float(window * window_s), float((window + 1) * window_s), int(total), int(seen), float(upper))
+        Stretch(float(window * HOUR_S), float((window + 1) * HOUR_S), int(total), int(seen), float(upper))
         for window, total, seen, upper in zip(windows, totals, beyond, uppers, strict=True)
     ]
 
@@ -89,7 +87,7 @@ def worst(among: Sequence[Stretch]) -> Stretch | None:
 
 def hours_of_day(of: Operations, timeout_s: float, cluster_size: float) -> list[HourOfDay]:
     """Each hour of the day that was probed."""
-    windows, totals, beyond = _counts(of, timeout_s, HOUR_S)
+    windows, totals, beyond = _counts(of, timeout_s)
     hours = windows % 24
     found = []
     for hour in np.unique(hours):
@@ -115,15 +113,13 @@ def worst_that_recurs(hours: Sequence[HourOfDay]) -> HourOfDay | None:
     return max(again, key=lambda each: each.estimate, default=None)
 
 
-def shift(
-    of: Operations, timeout_s: float, upper: float, cluster_size: float, window_s: float = HOUR_S
-) -> Stretch | None:
+def shift(of: Operations, timeout_s: float, upper: float, cluster_size: float) -> Stretch | None:
     """The stretch in which ``upper``, the bound over the whole record, does not hold; None where it may.
 
     Windows, and stretches of 2, 4, 8 … of them up to half the record: the one that exceeds most clearly, if
     its Clopper–Pearson lower bound at 5 % over all stretches at once lies above ``upper``.
     """
-    windows, totals, beyond = _counts(of, timeout_s, window_s)
+    windows, totals, beyond = _counts(of, timeout_s)
     if len(windows) < 2:
         return None
     whole = int(windows[-1] - windows[0]) + 1
@@ -144,8 +140,8 @@ def shift(
         )
         at = int(np.argmax(lower))
         if lower[at] > upper and (found is None or lower[at] > found[0]):
-            begin_s = float((windows[0] + at) * window_s)
-            stretch = (begin_s, begin_s + float(length) * window_s, int(operations[at]), int(seen[at]))
+            begin_s = float((windows[0] + at) * HOUR_S)
+            stretch = (begin_s, begin_s + float(length) * HOUR_S, int(operations[at]), int(seen[at]))
             (bound,) = upper_exceedances(
                 np.array([seen[at] / cluster_size]), np.array([operations[at] / cluster_size])
             )
@@ -154,16 +150,23 @@ def shift(
 
 
 def _counts(
-    of: Operations, timeout_s: float, window_s: float
+    of: Operations, timeout_s: float
 ) -> tuple[NDArray[np.intp], NDArray[np.int64], NDArray[np.int64]]:
-    """Windows with operations (numbered from the epoch), how many of these, how many beyond the timeout."""
-    replies = np.floor(of.time_s / window_s).astype(np.intp)
-    lost = np.floor(of.lost_s / window_s).astype(np.intp)
-    if not len(replies) + len(lost):
+    """Hours with operations (numbered from 1970), how many of these, how many beyond the timeout."""
+    replies = np.floor(of.time_s / HOUR_S).astype(np.intp)
+    lost = np.floor(of.lost_s / HOUR_S).astype(np.intp)
+    quick = None if of.unlisted is None else of.unlisted.by_hour
+    firsts = [int(each.min()) for each in (replies, lost) if len(each)]
+    if quick is not None and of.unlisted is not None:
+        firsts.append(of.unlisted.first_hour)
+    if not firsts:
         return np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
-    first = min(int(each.min()) for each in (replies, lost) if len(each))
-    slow = replies[of.rtt_s > timeout_s]
+    first = min(firsts)
     totals = np.bincount(np.concatenate([replies, lost]) - first)
-    beyond = np.bincount(slow - first, minlength=len(totals))
+    if quick is not None and of.unlisted is not None:
+        begin = of.unlisted.first_hour - first
+        totals = np.append(totals, np.zeros(max(0, begin + len(quick) - len(totals)), dtype=np.int64))
+        totals[begin : begin + len(quick)] += quick
+    beyond = np.bincount(replies[of.rtt_s > timeout_s] - first, minlength=len(totals))
     windows = np.flatnonzero(totals)
     return windows + first, totals[windows], beyond[windows]

@@ -11,12 +11,17 @@ import numpy as np
 from truechimer_analyzer.detectors import Heartbeats, Requests, every_interval
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
+    from truechimer_analyzer.stores import Tally
+    from truechimer_analyzer.timeouts.collecting import Probed
     from truechimer_analyzer.timeouts.operations import Operations
 
 # The most probed paths; more of them tell no more of a detector, and take longer.
 MOST_PATHS = 64
+_MOST_OPERATIONS = 1_000_000
 _LEAST_OPERATIONS = 2
 _USUAL = 0.99
 
@@ -27,6 +32,15 @@ class Stream:
 
     time_s: NDArray[np.float64]
     rtt_s: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, probed: Probed) -> list[Stream]:
+        """Those of one path that were answered or lost; none of fewer than two."""
+        replied, lost, _ = probed.rows()
+        kept = replied | lost
+        if np.count_nonzero(kept) < _LEAST_OPERATIONS:
+            return []
+        return [cls(probed.time_s[kept], np.where(replied, probed.rtt_s, np.nan)[kept])]
 
     @cached_property
     def requests(self) -> Requests:
@@ -62,10 +76,21 @@ def streams(of: Operations) -> list[Stream]:
     order = np.lexsort((time_s, path))
     time_s, rtt_s = time_s[order], rtt_s[order]
     ends = np.cumsum(counts)
-    chosen = np.argsort(-counts, kind="stable")[:MOST_PATHS]
     parts = [
         slice(ends[index] - counts[index], ends[index])
-        for index in chosen
+        for index in _chosen(counts)
         if counts[index] >= _LEAST_OPERATIONS
     ]
     return [Stream(time_s[rows], rtt_s[rows]) for rows in parts]
+
+
+def most_probed(paths: Sequence[Tally]) -> list[Tally]:
+    """Whose operations are to become streams."""
+    return [paths[index] for index in _chosen(np.array([each.rows for each in paths]))]
+
+
+def _chosen(counts: NDArray[np.intp]) -> list[int]:
+    """The longest first: so many paths, or so many operations, one path at least."""
+    order = np.argsort(-counts, kind="stable")[:MOST_PATHS]
+    some = int(np.searchsorted(np.cumsum(counts[order]), _MOST_OPERATIONS, side="right"))
+    return [int(index) for index in order[: max(1, some)]]

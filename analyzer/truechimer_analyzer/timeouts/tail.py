@@ -28,6 +28,8 @@ from truechimer_analyzer.timeouts.clusters import count_clusters, design_effect,
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from truechimer_analyzer.timeouts.listing import Unlisted
+
 # How clustered the tail is, is looked at at this many depths, from the five slowest to this share.
 _DEPTHS = 12
 _LEAST_DEPTH = 5
@@ -160,32 +162,39 @@ def measure(
     operations_by_path: NDArray[np.intp],
     asked_s: float | None = None,
     deadline_s: float | None = None,
-    gap_s: float | None = None,
+    unlisted: Unlisted | None = None,
 ) -> Tail:
     """The tail of replies (≥ 1) with their times and path numbers; operations include the lost ones.
 
     Paths are pooled, weighted by how often each was probed; a run of exceedances on several paths at
     once (a stopped host, a failing switch) is one cluster. ``asked_s`` is a timeout to look at besides,
-    ``deadline_s`` how long probes waited for a reply (None: for ever, as far as is known), ``gap_s`` how far
-    apart a path's operations are where the quickest of them are not listed.
+    ``deadline_s`` how long probes waited for a reply (None: for ever, as far as is known), ``unlisted`` the
+    replies that are only counted: then ``asked_s`` is no shorter than the longest of these.
     """
     if (np.diff(time_s) < 0).any():
         order = np.argsort(time_s, kind="stable")
         rtt_s, time_s, path = rtt_s[order], time_s[order], path[order]
+    count, operations = len(rtt_s), int(operations_by_path.sum())
+    first_s, last_s = float(time_s[0]), float(time_s[-1])
+    gap_s = None
+    if unlisted is not None:
+        assert asked_s is None or asked_s >= unlisted.quick_s
+        count += unlisted.count
+        first_s, last_s = min(first_s, unlisted.first_s.min()), max(last_s, unlisted.last_s.max())
+        gap_s = unlisted.gap_s
     every = _Replies(
         rtt_s,
         time_s,
         path,
         operations_by_path,
-        int(operations_by_path.sum()) - len(rtt_s),
+        operations - count,
         math.inf if deadline_s is None else max(deadline_s, float(rtt_s.max())),
         run_length_s(time_s, path, gap_s),
-        float(time_s[-1] - time_s[0]),
+        last_s - first_s,
     )
-    count, operations = len(rtt_s), int(operations_by_path.sum())
     # Only the slowest are put in order: the rest of a long record is looked at twice.
-    most = min(count - 1, max(count // 2, 1), _MOST_EXCEEDANCES)
-    least_s = float(np.partition(rtt_s, count - 1 - most)[count - 1 - most])
+    most = min(len(rtt_s) - 1, max(count // 2, 1), _MOST_EXCEEDANCES)
+    least_s = float(np.partition(rtt_s, len(rtt_s) - 1 - most)[len(rtt_s) - 1 - most])
     slowest = every.beyond(least_s)
     falling = np.full(most + 1, least_s)
     falling[: len(slowest.rtt_s)] = np.sort(slowest.rtt_s)[::-1]

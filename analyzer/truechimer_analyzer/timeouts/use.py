@@ -128,7 +128,7 @@ def describe(
 
 def tail_of(of: Operations, asked_s: float | None = None) -> Tail:
     """The tail of operations; ``asked_s`` is a timeout to look at besides."""
-    return measure(of.rtt_s, of.time_s, of.path, of.by_path, asked_s, gap_s=of.gap_s)
+    return measure(of.rtt_s, of.time_s, of.path, of.by_path, asked_s, unlisted=of.unlisted)
 
 
 def seen_again(tail: Tail, phases: int) -> Tail:
@@ -177,6 +177,12 @@ def _costing(
     if bound_s <= 0:
         reason = f"no timeout of this use notices a failure within {within_s:g} s at the latest"
         return None, {"reason": reason, "needed_s": None}
+    if of.unlisted is not None and bound_s < of.unlisted.quick_s:
+        reason = (
+            f"more than {len(of.rtt_s)} of {of.count} operations took longer than {bound_s:.3g} s, and no "
+            f"more are looked at one by one: what that costs is told of fewer of them (--since, --node)"
+        )
+        return None, {"reason": reason, "needed_s": None}
     return seen_again(tail_of(of, bound_s), phases).asked, None
 
 
@@ -214,7 +220,7 @@ def _paths(of: Operations, point: Point, wish: Wish) -> list[dict[str, object]]:
     operations_of = of.by_path
     beyond = np.bincount(of.path[of.rtt_s > point.timeout_s], minlength=len(of.paths))
     lost = np.bincount(of.lost_path, minlength=len(of.paths))
-    longest = np.zeros(len(of.paths))
+    longest = np.zeros(len(of.paths)) if of.unlisted is None else of.unlisted.longest_s.copy()
     np.maximum.at(longest, of.path, of.rtt_s)
     share = beyond / np.maximum(operations_of, 1)
     worst_first = np.lexsort((-longest, -share))[:PATHS_SHOWN]

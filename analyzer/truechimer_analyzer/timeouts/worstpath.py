@@ -35,11 +35,11 @@ def worst_path_upper(of: Operations, timeout_s: float, cluster_size: float = 1.0
         return 1.0
     slow = of.rtt_s > timeout_s
     seen = np.bincount(of.path[slow], minlength=len(operations))[probed]
-    run_s = run_length_s(of.time_s, of.path, of.gap_s)
+    run_s = run_length_s(of.time_s, of.path, None if of.unlisted is None else of.unlisted.gap_s)
     clusters = _clusters(of.time_s[slow], of.path[slow], len(operations), run_s)[probed]
     least = cluster_size
     if len(probed) > 1:
-        rank = max(0, len(of.rtt_s) - 1 - max(_LEAST_SLOWEST, len(of.rtt_s) // _SLOWEST_SHARE))
+        rank = max(0, len(of.rtt_s) - 1 - max(_LEAST_SLOWEST, of.replies // _SLOWEST_SHARE))
         slowest = np.flatnonzero(of.rtt_s > np.partition(of.rtt_s, rank)[rank])
         runs = _clusters(of.time_s[slowest], of.path[slowest], len(operations), run_s)
         least = max(1.0, len(slowest) / max(1, int(runs.sum())))

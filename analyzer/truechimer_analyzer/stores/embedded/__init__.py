@@ -11,8 +11,8 @@ import duckdb
 
 from truechimer.readings import SystemClocks
 from truechimer.samples import MEASUREMENTS
-from truechimer_analyzer.stores import QUANTILES, StoreFailed
-from truechimer_analyzer.stores.embedded import reading
+from truechimer_analyzer.stores import QUANTILES, StoreFailed, Tally
+from truechimer_analyzer.stores.embedded import reading, series
 from truechimer_analyzer.stores.embedded.arrival import NS, ArrivalClock
 from truechimer_analyzer.stores.embedded.database import open_database, present_columns
 from truechimer_analyzer.stores.embedded.seen import SeenNodes
@@ -31,7 +31,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from truechimer.readings import Clocks
-    from truechimer_analyzer.stores import Aggregate, Batch, Columns, Commit, Distribution, NodeSeen, Written
+    from truechimer_analyzer.stores import (
+        Aggregate,
+        Batch,
+        Columns,
+        Commit,
+        Distribution,
+        NodeSeen,
+        Series,
+        Written,
+    )
     from truechimer_analyzer.stores.embedded.database import Database
 
 log = logging.getLogger(__name__)
@@ -107,6 +116,45 @@ class EmbeddedStore:
         )
         with self._query() as cursor:
             return reading.to_columns(declared, names, cursor.execute(*sql))
+
+    def tally(
+        self,
+        measurement: str,
+        by: Sequence[str],
+        since_ns: int,
+        until_ns: int,
+        *,
+        nodes: Sequence[str] | None = None,
+        cluster: str | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> list[Tally]:
+        """The window's series, told apart by the tags ``by``."""
+        declared = known_measurement(measurement)
+        names = known_tags(declared, by)
+        where = reading.condition(declared, nodes, cluster, tags)
+        where.add("time_ns >= ? AND time_ns < ?", since_ns, until_ns)
+        if measurement not in self._present:
+            return []
+        with self._query() as cursor:
+            rows = cursor.execute(*reading.select_tally(declared, names, where)).fetchall()
+        return [Tally(row[:-3], *row[-3:]) for row in rows]
+
+    def series(
+        self,
+        measurement: str,
+        fields: Iterable[str],
+        by: Sequence[str],
+        of: Sequence[Tally],
+        since_ns: int,
+        until_ns: int,
+    ) -> Iterator[Series]:
+        """These series of the window, one whole after the other."""
+        declared = known_measurement(measurement)
+        names, tags = known_fields(declared, fields), known_tags(declared, by)
+        present = self._present.get(measurement, set())
+        for batch in series.batches(of):
+            with self._query() as cursor:
+                yield from series.read(declared, names, present, tags, batch, since_ns, until_ns, cursor)
 
     def latest(
         self,

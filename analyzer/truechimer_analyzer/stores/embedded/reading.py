@@ -96,6 +96,18 @@ def select_buckets(
     return sql, condition.values
 
 
+def select_tally(
+    measurement: Measurement, by: Sequence[str], condition: Condition
+) -> tuple[str, list[object]]:
+    """Each series' tags, rows, first and last time."""
+    tags = ", ".join(f"coalesce({quoted(tag)}, '')" for tag in by)
+    sql = (
+        f"SELECT {tags}, count(*), min(time_ns), max(time_ns) FROM {quoted(measurement.name)}{condition.sql}"
+        f" GROUP BY {tags} ORDER BY {tags}"
+    )
+    return sql, condition.values
+
+
 def select_distribution(
     measurement: Measurement,
     name: str,

@@ -1,0 +1,180 @@
+"""A record of what a store holds of probes, however much that is.
+
+What fits into memory is read once and kept whole. Of more, paths are read one after the other, each whole:
+the slowest operations and silences are kept, the others counted (``listing``). Heartbeats at another
+interval are then a second reading.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from truechimer.codes import Via
+from truechimer_analyzer.timeouts.collecting import FIELDS, PATH_TAGS, Collector, by_class
+from truechimer_analyzer.timeouts.lateness import Lates
+from truechimer_analyzer.timeouts.lines import line_of
+from truechimer_analyzer.timeouts.listing import LISTED, Listing
+from truechimer_analyzer.timeouts.record import Record, whole
+from truechimer_analyzer.timeouts.silences import Replay, judged, stops_of
+from truechimer_analyzer.timeouts.streams import MOST_PATHS, Stream, most_probed
+from truechimer_analyzer.window import NS
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from numpy.typing import NDArray
+
+    from truechimer_analyzer.reading import Reader
+    from truechimer_analyzer.stores import Columns, Tally
+    from truechimer_analyzer.timeouts.collecting import Probed
+    from truechimer_analyzer.timeouts.lateness import Lateness
+    from truechimer_analyzer.timeouts.lines import Line
+    from truechimer_analyzer.timeouts.silences import Silences, Stops
+
+MEASUREMENT = "truechimer_rtt"
+# So many probes are kept whole.
+MOST_WHOLE = 3_000_000
+PARTS = 5
+# How often paths are probed is told by so many probes of the middle.
+_SAMPLE = 1_000_000
+
+
+@dataclass(frozen=True)
+class Probes:
+    """The window's probes: which paths there are of what length; nothing is read yet."""
+
+    reader: Reader
+    paths: tuple[Tally, ...]
+    most_whole: int = MOST_WHOLE
+
+    @classmethod
+    def of(cls, reader: Reader, most_whole: int = MOST_WHOLE) -> Probes:
+        """What the question is about; what the kernel says of real connections is left out."""
+        found = reader.tally(MEASUREMENT, PATH_TAGS)
+        return cls(reader, tuple(each for each in found if each.key[3] != Via.KERNEL.value), most_whole)
+
+    @property
+    def rows(self) -> int:
+        """How many probes there are."""
+        return sum(each.rows for each in self.paths)
+
+    def ends(self, known: Collection[str]) -> list[str]:
+        """The nodes whose pauses may bind: those that probed, and the peers that are nodes themselves."""
+        return sorted({name for each in self.paths for name in each.key[1:3]}.intersection(known))
+
+    def record(self, pauses: Columns, heartbeat_s: float | None) -> Record:
+        """Read them. ``pauses``: rows of truechimer_pause; ``heartbeat_s``: what will be asked for first."""
+        edges_s = self._edges_s()
+        if self.rows <= self.most_whole:
+            every, connects = Collector(Listing(edges_s, None)), Collector(Listing(edges_s, None))
+            for probed in self.probed():
+                every.add(probed)
+                if probed.path.via == Via.TCP.value:
+                    connects.add(probed)
+            return whole(every.operations(), connects.operations(), pauses)
+        return _Large(self, edges_s, stops_of(pauses)).record(heartbeat_s)
+
+    def _edges_s(self) -> NDArray[np.float64]:
+        if not self.paths:
+            return np.zeros(PARTS + 1)
+        first_s = min(each.first_ns for each in self.paths) / NS
+        last_s = max(each.last_ns for each in self.paths) / NS
+        edges_s = np.linspace(first_s, last_s, PARTS + 1)
+        # The very last operation is part of the last span.
+        edges_s[-1] = np.nextafter(edges_s[-1], np.inf)
+        return edges_s
+
+    def probed(self) -> Iterator[Probed]:
+        """Read every path, one after the other."""
+        done = 0
+        for series in self.reader.series(MEASUREMENT, FIELDS, PATH_TAGS, self.paths):
+            yield from by_class(series)
+            done += len(series.time_ns)
+            self.reader.progress(done, self.rows)
+
+    def usual_gaps_s(self) -> list[float]:
+        """How far apart the probes of each path are, by those in the middle of the window."""
+        first_ns = min(each.first_ns for each in self.paths)
+        last_ns = max(each.last_ns for each in self.paths)
+        half_ns = round((last_ns - first_ns) / 2 * min(1.0, _SAMPLE / self.rows))
+        middle_ns = (first_ns + last_ns) // 2
+        since_ns, until_ns = middle_ns - half_ns, middle_ns + half_ns + 1
+        paths = self.reader.tally(MEASUREMENT, PATH_TAGS, since_ns=since_ns, until_ns=until_ns)
+        some = self.reader.series(MEASUREMENT, FIELDS, PATH_TAGS, paths, since_ns=since_ns, until_ns=until_ns)
+        lines = [_line(probed) for series in some for probed in by_class(series)]
+        return [line.gap_s for line in lines if line is not None]
+
+
+class _Large:
+    """Probes that do not fit into memory; what was replayed of them so far."""
+
+    def __init__(
+        self,
+        probes: Probes,
+        edges_s: NDArray[np.float64],
+        stops: dict[tuple[str, str], Stops],
+    ) -> None:
+        self._probes = probes
+        self._edges_s = edges_s
+        self._stops = stops
+        self._gaps_s = probes.usual_gaps_s()
+        self._silences: dict[float, Silences | None] = {}
+        self._lateness: Lateness | None = None
+
+    def record(self, heartbeat_s: float | None) -> Record:
+        every = Collector(self._listing(count_delays=True))
+        connects = Collector(self._listing(count_delays=True))
+        lates = Lates(self._listing())
+        judged_s = self._judged_s(heartbeat_s)
+        replay = Replay(judged_s, self._stops, self._listing())
+        streamed = {each.key for each in most_probed(self._probes.paths)}
+        streams: list[Stream] = []
+        for probed in self._probes.probed():
+            line = _line(probed)
+            every.add(probed)
+            if probed.path.via == Via.TCP.value:
+                connects.add(probed)
+            replay.add(line, probed.path)
+            lates.add(line)
+            where = probed.path
+            if (where.cluster, where.node, where.peer, where.via) in streamed:
+                streams += Stream.of(probed)
+        operations = every.operations()
+        self._silences[judged_s] = replay.silences(operations.paths)
+        self._lateness = lates.lateness(operations.paths)
+        return Record(
+            operations,
+            connects.operations(),
+            streams[:MOST_PATHS],
+            self.silences,
+            lambda: self._lateness,
+        )
+
+    def silences(self, heartbeat_s: float | None) -> Silences | None:
+        judged_s = self._judged_s(heartbeat_s)
+        if judged_s not in self._silences:
+            replay = Replay(judged_s, self._stops, self._listing())
+            paths = []
+            for probed in self._probes.probed():
+                replay.add(_line(probed), probed.path)
+                paths.append(probed.path)
+            self._silences[judged_s] = replay.silences(tuple(paths))
+        return self._silences[judged_s]
+
+    def _judged_s(self, heartbeat_s: float | None) -> float:
+        return judged(self._gaps_s, heartbeat_s) if self._gaps_s else heartbeat_s or 1.0
+
+    def _listing(self, *, count_delays: bool = False) -> Listing:
+        return Listing(self._edges_s, LISTED, count_delays=count_delays)
+
+
+def _line(probed: Probed) -> Line | None:
+    replied, lost, unreachable = probed.rows()
+    sent = replied | lost | unreachable
+    delay_s = np.where(replied, probed.rtt_s, np.inf)
+    if sent.all():
+        return line_of(probed.time_s, delay_s, 0)
+    return line_of(probed.time_s[sent], delay_s[sent], 0)
