@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 # Values worked on at once, so that they stay in the processor's cache.
 _AT_ONCE = 1 << 15
-_LONG = 300_000
+_MANY = 2_000_000
+_filtered = 0
 
 
 def sliding_mean(values: Floats, window: int) -> Floats:
@@ -80,14 +81,16 @@ def sliding_moments(values: Floats, window: int) -> tuple[Floats, Floats]:
 
 
 def exponential_mean(values: Floats, gain: float, before: float) -> Floats:
-    """``m ← (1 − gain)·m + gain·value`` after each value (n,), from ``before``, rounded alike."""
+    """``m ← (1 − gain)·m + gain·value`` after each value (n,), from ``before``, rounded alike however long."""
+    global _filtered  # noqa: PLW0603 - how much was filtered so far decides how
     if not len(values):
         return np.empty(0)
     kept = 1.0 - gain
-    if len(values) < _LONG:
+    _filtered += len(values)
+    if _filtered < _MANY:
         means = accumulate((gain * values).tolist(), lambda mean, more: more + kept * mean, initial=before)
         return np.fromiter(islice(means, 1, None), dtype=np.float64, count=len(values))
-    # Its import takes as long as a hundred thousand values.
+    # Its import takes as long as two million values.
     from scipy.signal import lfilter
 
     filtered, _ = lfilter([gain], [1.0, -kept], values, zi=[kept * before])

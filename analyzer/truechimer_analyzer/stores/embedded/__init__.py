@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -152,9 +153,21 @@ class EmbeddedStore:
         declared = known_measurement(measurement)
         names, tags = known_fields(declared, fields), known_tags(declared, by)
         present = self._present.get(measurement, set())
-        for batch in series.batches(of):
+
+        def fetch(batch: Sequence[Tally]) -> list[Series]:
             with self._query() as cursor:
-                yield from series.read(declared, names, present, tags, batch, since_ns, until_ns, cursor)
+                return series.fetch(declared, names, present, tags, batch, since_ns, until_ns, cursor)
+
+        # The next ones are read while these are worked on.
+        with ThreadPoolExecutor(1, thread_name_prefix="series") as ahead:
+            waiting: Future[list[Series]] | None = None
+            for batch in series.batches(of):
+                begun = ahead.submit(fetch, batch)
+                if waiting is not None:
+                    yield from waiting.result()
+                waiting = begun
+            if waiting is not None:
+                yield from waiting.result()
 
     def latest(
         self,

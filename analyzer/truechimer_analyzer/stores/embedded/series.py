@@ -6,6 +6,7 @@ longer than all the rest, and several times the memory.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,7 +42,7 @@ def batches(of: Sequence[Tally], rows_at_once: int = ROWS_AT_ONCE) -> Iterator[l
         yield batch
 
 
-def read(
+def fetch(
     measurement: Measurement,
     fields: Sequence[str],
     present: set[str],
@@ -50,7 +51,7 @@ def read(
     since_ns: int,
     until_ns: int,
     cursor: duckdb.DuckDBPyConnection,
-) -> Iterator[Series]:
+) -> list[Series]:
     """The series of one batch, in its order."""
     values = ", ".join(f"coalesce({quoted(tag)}, '')" for tag in by)
     code = f"hash({values})"
@@ -69,10 +70,10 @@ def read(
     order = np.argsort(number, kind="stable")
     ends = np.cumsum(np.bincount(number, minlength=len(batch))).tolist()
     del number
-    begin = 0
-    for each, end in zip(batch, ends, strict=True):
-        yield _series(each.key, got, order[begin:end], fields)
-        begin = end
+    return [
+        _series(each.key, got, order[begin:end], fields)
+        for each, (begin, end) in zip(batch, pairwise([0, *ends]), strict=True)
+    ]
 
 
 def _codes(
