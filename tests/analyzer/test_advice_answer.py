@@ -10,6 +10,7 @@ from analyzer.synthetic import ArrayStore
 
 from truechimer.errors import NotEnough, UserError
 from truechimer.samples import Sample
+from truechimer_analyzer.advice.measured import Stream
 from truechimer_analyzer.advice.streams import reply_stream, silence_stream
 from truechimer_analyzer.answers import answer
 from truechimer_analyzer.timeouts import TimeoutsRefused
@@ -183,6 +184,56 @@ def test_heartbeats_rarer_and_more_frequent_than_the_probes() -> None:
     assert coarse is not None
     assert fine <= coarse
     assert stream.timeout_s(0.0) is None
+
+
+def stream_of(samples: list[Sample], false_per_month: float = 1.0) -> Stream:
+    """The silences' stream of probes, where no pauses were watched."""
+    pauses = made.columns("truechimer_pause", [])
+    holder = holder_of(pauses, made.columns("truechimer_pause_window", []))
+    record = record_of(made.columns("truechimer_rtt", samples), pauses)
+    stream = silence_stream(record, pauses, holder, false_per_month)
+    assert stream is not None
+    return stream
+
+
+def test_single_losses_are_silences_of_heartbeats_rarer_than_the_probes() -> None:
+    """Every hundredth probe is lost: of heartbeats every 10 s at a timeout of 15 s as many are."""
+    rng = np.random.default_rng(7)
+    samples = [made.probe(float(at), None if rng.random() < 0.01 else 0.001) for at in range(30_000)]
+    told = stream_of(samples).false_per_month(10.0, 15.0)
+    assert told is not None
+    assert told >= 0.9 * 0.01 * 259_200
+
+
+def test_heartbeats_between_the_probes_are_not_held_to_silences_that_only_probes_show() -> None:
+    """Outages of 0.95 s: a heartbeat every 0.75 s misses two in 4 of 15, a probe a second never does."""
+    rng = np.random.default_rng(8)
+    begins = np.sort(rng.uniform(0, 20_000, 400))
+    ends = begins + 0.95
+
+    def is_lost(at: float) -> bool:
+        return bool(((begins <= at) & (at < ends)).any())
+
+    samples = [made.probe(float(at), None if is_lost(at) else 0.001) for at in range(20_000)]
+    arrived = [at for at in np.arange(0.3, 20_000, 0.75).tolist() if not is_lost(at)]
+    met = np.count_nonzero(np.diff(arrived) > 2.2) * 2_592_000 / 20_000
+    assert met > 5000
+    told = stream_of(samples).false_per_month(0.75, 2.2)
+    assert told is not None
+    assert told >= met
+
+
+def test_no_path_alone_alarms_oftener_than_tolerated_with_quick_heartbeats() -> None:
+    """Of twenty paths one is cut for 3 s every 500 s: the average must not hide it."""
+    samples = [
+        made.probe(float(at), None if path == 0 and at % 500 < 3 else 0.001, peer=f"b{path}")
+        for at in range(6000)
+        for path in range(20)
+    ]
+    tolerated = 2000.0
+    timeout_s = stream_of(samples, tolerated).timeout_s(0.1)
+    assert timeout_s is not None
+    assert timeout_s > 3.0
 
 
 def test_a_pause_lengthens_quick_heartbeats_by_itself_and_one_of_their_intervals() -> None:

@@ -209,3 +209,89 @@ def test_a_go_duration_without_a_unit_is_refused(value: str) -> None:
     text = f"config.ElectionTimeout = time.Second\nconfig.HeartbeatTimeout = {value}\n"
     with pytest.raises(UserError, match="line 2: HeartbeatTimeout"):
         read_present(text, (load("hashicorp-raft"),))
+
+
+@pytest.mark.parametrize(
+    ("product", "text", "settings"),
+    [
+        pytest.param(
+            "kafka-consumer",
+            "\ufeffsession.timeout.ms=9000\n",
+            {"session_timeout": 9000},
+            id="byte order mark",
+        ),
+        pytest.param(
+            "kafka-consumer",
+            "# logs in C:\\\nsession.timeout.ms=9000\n",
+            {"session_timeout": 9000},
+            id="remarks end with their line",
+        ),
+        pytest.param(
+            "hashicorp-raft",
+            "c.HeartbeatTimeout = 500 * time.Millisecond * 3\n",
+            {"heartbeat_timeout": 1500},
+            id="product in Go",
+        ),
+        pytest.param(
+            "grpc",
+            "args.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 30 * 1000);",
+            {"keepalive_time": 30_000},
+            id="product",
+        ),
+        pytest.param(
+            "mongodb",
+            '"electionTimeoutMillis" : NumberLong(5000)',
+            {"election_timeout": 5000},
+            id="NumberLong",
+        ),
+        pytest.param(
+            "postgresql",
+            "ALTER SYSTEM SET wal_sender_timeout TO '5 min';\nALTER SYSTEM SET WAL_RECEIVER_TIMEOUT = 7000;",
+            {"wal_sender_timeout": 300_000, "wal_receiver_timeout": 7000},
+            id="SQL in words and of any case",
+        ),
+        pytest.param(
+            "hazelcast",
+            '<properties>\n<!-- <property name="hazelcast.heartbeat.interval.seconds">1</property>\n -->'
+            '<property name="hazelcast.max.no.heartbeat.seconds">\n 30\n</property></properties>',
+            {"max_no_heartbeat": 30},
+            id="remarks and lines of XML",
+        ),
+        pytest.param(
+            "akka",
+            "akka.cluster.failure-detector { heartbeat-interval = 2 s\n threshold = 12.0 } # 3\n",
+            {"heartbeat_interval": 2000, "threshold": 12.0},
+            id="braces beside settings",
+        ),
+        pytest.param(
+            "akka",
+            'include "x"\nakka\n{\n s = [{threshold = 1}]\n cluster {\n failure-detector.threshold: 9}}',
+            {"threshold": 9.0},
+            id="braces on lines of their own",
+        ),
+        pytest.param("linux-tcp", "-net.ipv4.tcp_retries2=8\n", {"retries2": 8}, id="sysctl that may fail"),
+        pytest.param("redis-cluster", 'Cluster-Node-Timeout "5000"\n', {"node_timeout": 5000}, id="any case"),
+    ],
+)
+def test_what_is_easily_overlooked_counts(product: str, text: str, settings: dict[str, float]) -> None:
+    """Each of these was once read as another value, or as unset."""
+    assert read_present(text, [load(product)]).settings == settings
+
+
+@pytest.mark.parametrize(
+    ("product", "text"),
+    [
+        ("hashicorp-raft", "c.HeartbeatTimeout = time.Second / 4\n"),
+        ("hashicorp-raft", "c.HeartbeatTimeout = time.Second + 500*time.Millisecond\n"),
+        ("nginx", "proxy_connect_timeout 1M;\n"),
+        ("etcd", f"election-timeout: 1{'0' * 400}\n"),
+        ("cassandra", f"phi_convict_threshold: 1{'0' * 400}\n"),
+        ("envoy", "clusters:\n- connect_timeout: 1s\n- connect_timeout: 2s\n"),
+        ("kubernetes-node", "nodeStatusUpdateFrequency: 10s\n---\nnodeStatusUpdateFrequency: 20s\n"),
+        ("kafka-consumer", "consumer:\n  session.timeout.ms: 9000\nstreams:\n  session.timeout.ms: 44000\n"),
+    ],
+)
+def test_what_cannot_be_told_is_refused(product: str, text: str) -> None:
+    """Half of a sum, a month, a number beyond all measure, or one of several values, would be wrong."""
+    with pytest.raises(UserError):
+        read_present(text, [load(product)])

@@ -76,3 +76,12 @@ def test_nothing_but_findings_comes_of_any_rows(rows, kind):
     name = "rtt_s" if kind == "rtt" else "duration_s"
     for each in found(f"time,{name}", *rows, kind=kind):
         assert isinstance(each, Probe | Stop | Watched | Refused)
+
+
+@pytest.mark.parametrize(
+    ("name", "unit_s"),
+    [("latency_ns", 1e-9), ("elapsed (ms)", 1e-3), ("ms", 1e-3), ("rtt.us", 1e-6), ("rtt [s]", 1.0)],
+)
+def test_a_unit_in_the_name_of_a_column_counts(name, unit_s):
+    """However it is set apart: 2000 ns taken for as many seconds would be wrong by a billion."""
+    assert found(f"time,{name}", "5,7", value=name) == [Probe(5 * NS, pytest.approx(7 * unit_s))]

@@ -145,3 +145,16 @@ def test_nothing_but_findings_comes_of_any_lines(texts):
             assert 0 <= each.duration_s <= 1e6
         if count > 2000:
             break
+
+
+def test_milliseconds_since_1970_are_times_of_day():
+    """-Xlog:gc::timemillis alone: two collections ten seconds apart are so, on their day."""
+    every = found(
+        "[1695220000123ms] GC(1) Pause Young (Normal) 24M->4M(256M) 3.000ms\n"
+        "[1695220010123ms] GC(2) Pause Young (Normal) 24M->4M(256M) 3.000ms\n"
+    )
+    assert [stop.time_ns for stop in of(Stop, every)] == [
+        1_695_220_000_120_000_000,
+        1_695_220_010_120_000_000,
+    ]
+    assert sum(window.observed_s for window in of(Watched, every)) == pytest.approx(10, abs=0.01)

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from truechimer_analyzer.advice.measured import Measured
     from truechimer_analyzer.advice.schema import Part, Product
 
+# A timeout that just fits must not fall short by a float's error: 1.2 - 0.1 is less than 1.1.
+_FLOAT_ERROR = 1 + 1e-9
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
@@ -63,7 +66,7 @@ def forecast(product: Product, measured: Measured, values: Mapping[str, float | 
     stream = measured.stream(prediction.alarm)
     false = None
     if stream is not None and every is not None and timeout is not None:
-        false = stream.false_per_month(every, timeout)
+        false = stream.false_per_month(every, timeout * _FLOAT_ERROR)
     detect = _span(scope, prediction.detect)
     elect = _span(scope, prediction.elect)
     reconnect = _span(scope, prediction.reconnect)

@@ -73,7 +73,8 @@ def in_unit(setting: Setting, value_s: float | None) -> float | None:
     """Seconds (or plain) in the setting's unit; whole numbers stay whole."""
     if value_s is None:
         return None
-    value = round(value_s / setting.scale, 9)
+    # Seconds and back leave the last digits of a float wrong.
+    value = float(f"{round(value_s / setting.scale, 9):.13g}")
     return int(value) if value == int(value) else value
 
 

@@ -27,9 +27,11 @@ if TYPE_CHECKING:
     from truechimer_analyzer.timeouts.lateness import Lateness
     from truechimer_analyzer.timeouts.operations import Operations
     from truechimer_analyzer.timeouts.record import Record
-    from truechimer_analyzer.timeouts.tail import Tail
+    from truechimer_analyzer.timeouts.tail import Point, Tail
 
 _SAME_INTERVAL = 1.01
+# Heartbeats of which so nearly a whole number go into an interval between probes are taken to do so.
+_NEARLY_WHOLE = 0.03
 # Heartbeats rarer than so many probes are not replayed: each phase of them is a stream of its own.
 _MOST_PHASES = 20_000
 _ROUNDING = 1e-9
@@ -52,9 +54,18 @@ class _Judged:
 
     def false_per_month(self, timeout_s: float) -> float:
         """At most (one-sided 95 %); of the nearest timeout not above it that was looked at."""
-        below = [point for point in self.tail.points if point.timeout_s <= timeout_s]
+        point = self._at(timeout_s)
         # Shorter than all that was looked at: each is beyond it, for all that is known.
-        return (below[-1].upper if below else 1.0) * self.per_month
+        return (1.0 if point is None else point.upper) * self.per_month
+
+    def worst_path_per_month(self, timeout_s: float) -> float:
+        """The most of any single path, as it was seen."""
+        point = self._at(timeout_s)
+        return (1.0 if point is None else point.worst_path) * self.per_month
+
+    def _at(self, timeout_s: float) -> Point | None:
+        below = [point for point in self.tail.points if point.timeout_s <= timeout_s]
+        return below[-1] if below else None
 
     def refusal(self, false_per_month: float) -> str:
         strictest = self.tail.strictest()
@@ -78,36 +89,56 @@ class _Quick:
 
     As if they came as often as the probes; or by how late probes were, and by the pauses of both ends, each
     of which is one silence of its length and an interval.
+
+    The first holds as it is where every so many-th heartbeat could have been a probe. Else a silence of T of
+    the heartbeats is one of T − h, at least, of the probes: no probe that was sent in it came either.
     """
 
     slow: _Judged
     late: Lateness
     stops: _Judged | None
     every_s: float
+    interval_s: float
     note: str | None = None
 
     def timeout_s(self, false_per_month: float) -> float | None:
-        candidates = self.late.candidates_s(false_per_month, self.every_s)
+        candidates = self.late.candidates_s(false_per_month)
         # Half for the network, half for the pauses.
-        candidates += self.late.candidates_s(false_per_month / 2, self.every_s)
-        candidates += [point.timeout_s for point in self.slow.tail.points]
+        candidates += self.late.candidates_s(false_per_month / 2)
+        candidates += [point.timeout_s + self._between_s for point in self.slow.tail.points]
         if self.stops is not None:
             candidates += [point.timeout_s for point in self.stops.tail.points]
         fitting = (
             rounded_s
             for rounded_s in sorted({round_up(timeout_s * (1 + _ROUNDING)) for timeout_s in candidates})
-            if self.false_per_month(rounded_s) <= false_per_month
+            if any(upper <= false_per_month >= worst for upper, worst in self._bounds(rounded_s))
         )
         return next(fitting, None)
 
     def false_per_month(self, timeout_s: float) -> float:
-        slow = self.slow.false_per_month(timeout_s)
-        felt = self.late.false_per_month(timeout_s, self.every_s)
+        return min(upper for upper, _ in self._bounds(timeout_s))
+
+    @property
+    def _between_s(self) -> float:
+        many = self.interval_s / self.every_s
+        return 0.0 if abs(many - round(many)) <= _NEARLY_WHOLE * many else self.every_s
+
+    def _bounds(self, timeout_s: float) -> list[tuple[float, float]]:
+        """Upper bounds of false alarms a month on the average path, each with what the worst path showed."""
+        least_s = timeout_s - self._between_s
+        if least_s < self.interval_s:
+            # Between two probes there may be more than one silence, but no more than there is room for.
+            slow = worst = MONTH_S / timeout_s
+        else:
+            slow, worst = self.slow.false_per_month(least_s), self.slow.worst_path_per_month(least_s)
+        felt = self.late.false_per_month(timeout_s)
         if felt is None:
-            return slow
+            return [(slow, worst)]
+        felt_worst = self.late.worst_path_per_month(timeout_s)
         if self.stops is not None:
             felt += _ENDS * self.stops.false_per_month(timeout_s)
-        return min(slow, felt)
+            felt_worst += self.stops.worst_path_per_month(timeout_s)
+        return [(slow, worst), (felt, felt_worst)]
 
     def refusal(self, false_per_month: float) -> str:
         return self.slow.refusal(false_per_month)
@@ -168,11 +199,13 @@ def _silences(record: Record, pauses: Columns, holder: Holder, every_s: float) -
     is_quick = heard.interval_s > every_s * _SAME_INTERVAL
     note = f"judged by probes one every {shown_s(heard.interval_s)}" if is_quick else None
     slow = _Judged(heard.each, tail, MONTH_S / heard.interval_s, note)
-    late = record.lateness()
     recorded = np.isfinite(lengths_s(pauses)).any()
-    if late is None or (recorded and not holder.nodes):
+    if not is_quick or (recorded and not holder.nodes):
         return slow
-    return _Quick(slow, late, _of_pauses_alone(holder, every_s), every_s, note)
+    late = record.lateness(every_s)
+    if late is None:
+        return slow
+    return _Quick(slow, late, _of_pauses_alone(holder, every_s), every_s, heard.interval_s, note)
 
 
 def _of_pauses_alone(holder: Holder, every_s: float) -> _Judged | None:

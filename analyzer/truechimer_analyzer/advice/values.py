@@ -39,9 +39,10 @@ _SUFFIX_S = {
 }
 _GO_S = {"Microsecond": 1e-6, "Millisecond": 1e-3, "Second": 1.0, "Minute": 60.0, "Hour": 3600.0}
 _GO_WRITTEN = {"us": "Microsecond", "ms": "Millisecond", "s": "Second", "min": "Minute", "h": "Hour"}
-_GO = re.compile(r"(?:(\d+)\s*\*\s*)?time\.([A-Z]\w*)(?:\s*\*\s*(\d+))?")
+_GO = re.compile(r"(?:(\d{1,18})\s*\*\s*)?time\.([A-Z]\w*)(?:\s*\*\s*(\d{1,18}))?")
 _WRITTEN = {"us": "us", "ms": "ms", "s": "s", "min": "m", "h": "h", "d": "d"}
 _DIGITS = 2
+_LARGEST = 1e18
 # A value that differs by less than this share from a round one is that round one.
 _SAME = 1e-9
 
@@ -67,6 +68,8 @@ def read_value(setting: Setting, text: str) -> float:
         value = int(found.group(1) or 1) * int(found.group(3) or 1) * _GO_S[found.group(2)] / setting.scale
     else:
         value = _length_s(plain) / setting.scale
+    if not abs(value) <= _LARGEST:
+        raise WrongValueError(f"{text!r} is beyond all measure")
     if setting.integer and not math.isclose(value, round(value), rel_tol=_SAME, abs_tol=_SAME):
         raise WrongValueError(f"{text!r} is no whole number{_of(setting)}")
     return round(value) if setting.integer else value
@@ -145,9 +148,9 @@ def _rounded_down(setting: Setting, value: float) -> float:
 
 
 def _length_s(text: str) -> float:
-    lowered = text.lower()
-    parts = list(_PART.finditer(lowered))
-    rest = _PART.sub("", lowered).strip()
+    # Units are written small wherever they are: 1M is a month to nginx, and nothing to others.
+    parts = list(_PART.finditer(text))
+    rest = _PART.sub("", text).strip()
     if not parts or rest or any(part.group(2) not in _SUFFIX_S for part in parts):
         raise WrongValueError(f"{text!r} is no length of time with its unit, like 500ms or 10s")
     return sum(float(part.group(1)) * _SUFFIX_S[part.group(2)] for part in parts)

@@ -81,7 +81,7 @@ def sliding_moments(values: Floats, window: int) -> tuple[Floats, Floats]:
 
 
 def exponential_mean(values: Floats, gain: float, before: float) -> Floats:
-    """``m ← (1 − gain)·m + gain·value`` after each value (n,), from ``before``, rounded alike however long."""
+    """``m ← (1 − gain)·m + gain·value`` after each value (n,), from ``before``, rounded alike."""
     global _filtered  # noqa: PLW0603 - how much was filtered so far decides how
     if not len(values):
         return np.empty(0)

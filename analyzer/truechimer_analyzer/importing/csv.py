@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 UNITS_S = {"s": 1.0, "ms": 1e-3, "us": 1e-6}
+_NAMED_S = {**UNITS_S, "ns": 1e-9}
+# At the end of a name, set apart by whatever people set it apart with.
+_UNIT = re.compile(r"(?:^|[_ .(\[])(ns|us|ms|s)[)\]]?\Z")
 TIME = "time"
 ROUND_TRIP, PAUSE = "rtt_s", "duration_s"
 _SEPARATORS = ",;\t"
@@ -102,12 +106,13 @@ def _header(line: Line, layout: Layout) -> _Columns:
             )
     is_pause = value_name.lower().startswith(("duration", "pause"))
     kind: Kind = layout.kind or ("pauses" if is_pause else "rtt")
-    told = layout.unit or next((unit for unit in ("ms", "us", "s") if value_name.endswith(f"_{unit}")), None)
+    named = _UNIT.search(value_name)
+    told = layout.unit or (None if named is None else named.group(1))
     note = None
     if told is None:
         note = Note(f"column {value_name!r} is taken to be in seconds: --unit ms or us says otherwise")
     return _Columns(
-        separator, names.index(time_name), names.index(value_name), UNITS_S[told or "s"], kind, note
+        separator, names.index(time_name), names.index(value_name), _NAMED_S[told or "s"], kind, note
     )
 
 

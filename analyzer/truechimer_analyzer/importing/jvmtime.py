@@ -50,6 +50,7 @@ def stamped(text: str) -> tuple[int | None, float | None, str]:
 
 def _unified(text: str) -> tuple[int | None, float | None, str]:
     wall: str | None = None
+    wall_ns: int | None = None
     uptime_s: float | None = None
     at = 0
     while (match := _DECORATION.match(text, at)) is not None:
@@ -59,8 +60,12 @@ def _unified(text: str) -> tuple[int | None, float | None, str]:
             wall = wall or found.group(1)
         elif uptime_s is None and (found := _UNIFIED_UPTIME.match(inside)) is not None:
             seconds = decimal(found.group(1)) * _UNIT_S[found.group(2)]
-            uptime_s = seconds if seconds < _SINCE_1970_S else None
-    return None if wall is None else wall_ns_of(wall), uptime_s, text[at:].lstrip()
+            if seconds < _SINCE_1970_S:
+                uptime_s = seconds
+            elif found.group(2) == "ms" and found.group(1).isdigit():
+                # -Xlog's timemillis
+                wall_ns = int(found.group(1)) * MS
+    return wall_ns if wall is None else wall_ns_of(wall), uptime_s, text[at:].lstrip()
 
 
 def wall_ns_of(text: str) -> int | None:

@@ -7,7 +7,7 @@ interval are then a second reading.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,7 +23,7 @@ from truechimer_analyzer.timeouts.streams import MOST_PATHS, Stream, most_probed
 from truechimer_analyzer.window import NS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -112,57 +112,71 @@ class _Large:
     """Probes that do not fit into memory; what was replayed of them so far."""
 
     def __init__(
-        self,
-        probes: Probes,
-        edges_s: NDArray[np.float64],
-        stops: dict[tuple[str, str], Stops],
+        self, probes: Probes, edges_s: NDArray[np.float64], stops: dict[tuple[str, str], Stops]
     ) -> None:
         self._probes = probes
         self._edges_s = edges_s
         self._stops = stops
         self._gaps_s = probes.usual_gaps_s()
         self._silences: dict[float, Silences | None] = {}
-        self._lateness: Lateness | None = None
+        self._lateness: dict[float, Lateness | None] = {}
 
     def record(self, heartbeat_s: float | None) -> Record:
         every = Collector(self._listing(count_delays=True))
         connects = Collector(self._listing(count_delays=True))
-        lates = Lates(self._listing())
-        judged_s = self._judged_s(heartbeat_s)
-        replay = Replay(judged_s, self._stops, self._listing())
         streamed = {each.key for each in most_probed(self._probes.paths)}
         streams: list[Stream] = []
-        for probed in self._probes.probed():
-            line = _line(probed)
+
+        def take(probed: Probed) -> None:
             every.add(probed)
             if probed.path.via == Via.TCP.value:
                 connects.add(probed)
-            replay.add(line, probed.path)
-            lates.add(line)
             where = probed.path
             if (where.cluster, where.node, where.peer, where.via) in streamed:
-                streams += Stream.of(probed)
-        operations = every.operations()
-        self._silences[judged_s] = replay.silences(operations.paths)
-        self._lateness = lates.lateness(operations.paths)
+                streams.extend(Stream.of(probed))
+
+        self._read([self._judged_s(heartbeat_s)], [0.0], take)
         return Record(
-            operations,
-            connects.operations(),
-            streams[:MOST_PATHS],
-            self.silences,
-            lambda: self._lateness,
+            every.operations(), connects.operations(), streams[:MOST_PATHS], self.silences, self.lateness
         )
 
     def silences(self, heartbeat_s: float | None) -> Silences | None:
         judged_s = self._judged_s(heartbeat_s)
         if judged_s not in self._silences:
-            replay = Replay(judged_s, self._stops, self._listing())
-            paths = []
-            for probed in self._probes.probed():
-                replay.add(_line(probed), probed.path)
-                paths.append(probed.path)
-            self._silences[judged_s] = replay.silences(tuple(paths))
+            self._read([judged_s], [])
         return self._silences[judged_s]
+
+    def lateness(self, heartbeat_s: float) -> Lateness | None:
+        if not self._gaps_s or heartbeat_s <= min(self._gaps_s):
+            # No path is probed oftener: what was read serves them all.
+            found = self._lateness[0.0]
+            return None if found is None else replace(found, heartbeat_s=heartbeat_s)
+        if heartbeat_s not in self._lateness:
+            self._read([], [heartbeat_s])
+        return self._lateness[heartbeat_s]
+
+    def _read(
+        self,
+        judged_s: Sequence[float],
+        heartbeats_s: Sequence[float],
+        take: Callable[[Probed], None] = lambda _: None,
+    ) -> None:
+        """Read every path once, and replay it at all these intervals."""
+        replays = {each_s: Replay(each_s, self._stops, self._listing()) for each_s in judged_s}
+        lates = {each_s: Lates(each_s, self._listing()) for each_s in heartbeats_s}
+        paths = []
+        for probed in self._probes.probed():
+            take(probed)
+            line = _line(probed)
+            for replay in replays.values():
+                replay.add(line, probed.path)
+            for late in lates.values():
+                late.add(line)
+            paths.append(probed.path)
+        for each_s, replay in replays.items():
+            self._silences[each_s] = replay.silences(tuple(paths))
+        for each_s, late in lates.items():
+            self._lateness[each_s] = late.lateness(tuple(paths))
 
     def _judged_s(self, heartbeat_s: float | None) -> float:
         return judged(self._gaps_s, heartbeat_s) if self._gaps_s else heartbeat_s or 1.0

@@ -26,14 +26,14 @@ class Record:
     """``every`` operation, ``connects`` among them, and some paths' whole ``streams``.
 
     ``silences(heartbeat_s)`` replays heartbeats (None: as often as was probed), None where no path shows
-    two arrivals; ``lateness()`` says how late every probe was, None without any.
+    two arrivals; ``lateness(heartbeat_s)`` says how late probes were for these, None without any.
     """
 
     every: Operations
     connects: Operations
     streams: Sequence[Stream]
     silences: Callable[[float | None], Silences | None]
-    lateness: Callable[[], Lateness | None]
+    lateness: Callable[[float], Lateness | None]
 
 
 def record_of(probes: Columns, pauses: Columns) -> Record:
@@ -45,8 +45,8 @@ def whole(every: Operations, connects: Operations, pauses: Columns) -> Record:
     """From operations that are all listed, and rows of truechimer_pause."""
 
     @functools.cache
-    def late() -> Lateness | None:
-        return lateness.lateness(every)
+    def late(heartbeat_s: float) -> Lateness | None:
+        return lateness.lateness(every, heartbeat_s)
 
     return Record(
         every,

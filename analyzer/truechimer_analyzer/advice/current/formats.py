@@ -6,6 +6,7 @@ A keyed line is (dotted key, value); a line of words is as the file has it. Comm
 from __future__ import annotations
 
 import json
+import math
 import re
 import shlex
 import tomllib
@@ -13,19 +14,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from truechimer.errors import UserError
+from truechimer_analyzer.advice.current import blocks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 _ENV = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
 _FLAG = re.compile(r"--?([A-Za-z][\w.-]*)(?:=(.*))?", re.DOTALL)
-_XML = re.compile(r"<(?:property\s+name=\")?([\w.:-]+)\"?\s*>\s*([^<>]+?)\s*<")
+_XML = re.compile(r"<(?:property\s+name=[\"'])?([\w.:-]+)[\"']?\s*>\s*([^<>\s][^<>]*?)\s*<")
+_XML_REMARK = re.compile(r"<!--[\s\S]*?(?:-->|\Z)")
+# All of a sum or product: half of one is another value.
 _CODE = re.compile(
-    r"([\w.-]+)[\"']?\s*(?:[=:,(]|=>|:=)\s*[\"']?"
-    r"(\d[\w.]*(?:\s*\*\s*time\.[A-Z]\w*)?|time\.[A-Z]\w*(?:\s*\*\s*\d+)?)"
+    r"([\w.-]+)[\"']?(?:[ \t]*(?:[=:,(]|=>|:=)[ \t]*|[ \t]+TO[ \t]+)(?:Number(?:Long|Int)\()?[\"']?"
+    r"((?:\d[\w.]*(?:[ ](?:us|ms|s|min|h|d)\b)?|time\.[A-Z]\w*)(?:[ \t]*[-+*/][ \t]*[\w.(]+)*)"
 )
-_REMARK = re.compile(r"(?:^|\s)(?:#|//|--\s).*")
-_HOCON = re.compile(r"([\w.\"-]+)\s*(?:[=:]\s*|(?=\{))(.*)")
+_REMARK = re.compile(r"(?:^|(?<=\s))(?:#|//|--\s)[^\n]*|/\*[\s\S]*?(?:\*/|\Z)")
+_FACTORS = re.compile(r"(?:(?:\d{1,18}|time\.[A-Z]\w*)\s*(?:\*\s*|\Z)){2,}")
+_REMARKED = frozenset("#!;")
 _UNSET = frozenset({"", "~", "null"})
 _KEYED = re.compile(r"([^\s=:]+)\s*(?:[=:]\s*|\s)(.*)")
 
@@ -63,22 +68,25 @@ def _yaml(text: str) -> Iterator[Line]:
         raise UserError("nested too deeply to be a configuration") from error
     for document in documents:
         if document is not None:
-            yield from _nodes(document, "")
+            yield from _nodes(document, f"document of line {document.start_mark.line + 1}")
 
 
-def _nodes(node: Any, path: str) -> Iterator[Line]:  # noqa: ANN401 - PyYAML's nodes
-    """Scalars by their path; words of lists (a container's command) also as flags. Aliases count once."""
-    stack: list[tuple[Any, str]] = [(node, path)]
+def _nodes(node: Any, document: str) -> Iterator[Line]:  # noqa: ANN401 - PyYAML's nodes
+    """Scalars by their path; words of lists (a container's command) also as flags. Aliases count once.
+
+    Each document and each item of a list is a section of its own.
+    """
+    stack: list[tuple[Any, str, str]] = [(node, "", document)]
     seen: set[int] = set()
     while stack:
-        each, where = stack.pop()
+        each, where, part = stack.pop()
         if id(each) in seen:
             continue
         seen.add(id(each))
         if each.id == "mapping":
-            yield from _named_value(each)
+            yield from _named_value(each, part)
             for key, value in reversed(each.value):
-                stack.append((value, f"{where}.{key.value}" if where else str(key.value)))
+                stack.append((value, f"{where}.{key.value}" if where else str(key.value), part))
         elif each.id == "sequence":
             texts = [(item.value, item.start_mark.line + 1) for item in each.value if item.id == "scalar"]
             words = [(word, line) for text, line in texts for word in _split(text)]
@@ -86,21 +94,24 @@ def _nodes(node: Any, path: str) -> Iterator[Line]:  # noqa: ANN401 - PyYAML's n
             yield from _pairs(words, section)
             for text, line in texts:
                 yield from _assigned(text, line, section)
-            stack += [(item, where) for item in reversed(each.value) if item.id != "scalar"]
+            stack += [
+                (item, where, f"item of line {item.start_mark.line + 1}, {item.start_mark.column}")
+                for item in reversed(each.value)
+                if item.id != "scalar"
+            ]
         elif each.value not in _UNSET:
-            yield Line((where, each.value), each.start_mark.line + 1, keyed=True)
+            yield Line((where, each.value), each.start_mark.line + 1, True, part)
             if "--" in each.value:
                 words = [(word, each.start_mark.line + 1) for word in _split(each.value)]
                 yield from _pairs(words, f"text of line {each.start_mark.line + 1}")
 
 
-def _named_value(mapping: Any) -> Iterator[Line]:  # noqa: ANN401 - PyYAML's nodes
+def _named_value(mapping: Any, part: str) -> Iterator[Line]:  # noqa: ANN401 - PyYAML's nodes
     """A container's variable: ``name: ETCD_NAME`` and ``value: a`` side by side."""
     pairs = {key.value: value for key, value in mapping.value if key.id == value.id == "scalar"}
     if {"name", "value"} <= set(pairs):
-        yield Line(
-            (pairs["name"].value, pairs["value"].value), pairs["value"].start_mark.line + 1, keyed=True
-        )
+        number = pairs["value"].start_mark.line + 1
+        yield Line((pairs["name"].value, pairs["value"].value), number, True, part)
 
 
 def _flags(text: str) -> Iterator[Line]:
@@ -130,9 +141,16 @@ def _properties(text: str) -> Iterator[Line]:
         plain = line.strip()
         if plain.startswith("["):
             section = plain
-        found = None if plain[:1] in set("#!;[") else _KEYED.fullmatch(plain)
+        found = None if plain[:1] in {*_REMARKED, "["} else _KEYED.fullmatch(plain)
         if found:
             yield Line((found.group(1), _unquoted(found.group(2))), number, True, section)
+
+
+def _sysctl(text: str) -> Iterator[Line]:
+    """As properties; a - before a name says that its failure does not matter (sysctl.d)."""
+    for line in _properties(text):
+        name, value = line.words
+        yield Line((name.removeprefix("-"), value), line.number, True, line.section)
 
 
 def _conf(text: str) -> Iterator[Line]:
@@ -172,29 +190,8 @@ def _assigned(word: str, number: int, section: str = "") -> Iterator[Line]:
 
 
 def _hocon(text: str) -> Iterator[Line]:
-    """Akka's configuration: dotted keys, braces that nest, # and // comments. No substitutions, no lists."""
-    path: list[str] = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        plain = re.sub(r"(^|\s)(#|//).*", "", line).strip().rstrip(",").strip()
-        while plain.startswith("}"):
-            path = path[:-1]
-            plain = plain[1:].strip()
-        found = _HOCON.fullmatch(plain)
-        if not found:
-            continue
-        key, rest = found.group(1).replace('"', ""), found.group(2).strip()
-        if rest.startswith("{"):
-            path.append(key)
-            inside = rest[1:].strip()
-            if inside.endswith("}"):
-                for pair in inside[:-1].split(","):
-                    inner = _HOCON.fullmatch(pair.strip())
-                    if inner:
-                        name = ".".join([*path, inner.group(1).replace('"', "")])
-                        yield Line((name, _unquoted(inner.group(2))), number, keyed=True)
-                path = path[:-1]
-        else:
-            yield Line((".".join([*path, key]), _unquoted(rest)), number, keyed=True)
+    for key, value, number in blocks.settings(text):
+        yield Line((key, _unquoted(value)), number, keyed=True)
 
 
 def _toml(text: str) -> Iterator[Line]:
@@ -213,32 +210,54 @@ def _json(text: str) -> Iterator[Line]:
     yield from _leaves(values, "", text)
 
 
-def _leaves(value: Any, path: str, text: str) -> Iterator[Line]:  # noqa: ANN401 - any JSON
+def _leaves(value: Any, path: str, text: str, section: str = "") -> Iterator[Line]:  # noqa: ANN401 - any JSON
     """Numbers and texts by their dotted path; the line is the first that has the key."""
     if isinstance(value, dict):
         for key, each in value.items():
-            yield from _leaves(each, f"{path}.{key}" if path else str(key), text)
+            yield from _leaves(each, f"{path}.{key}" if path else str(key), text, section)
     elif isinstance(value, list):
-        for each in value:
-            yield from _leaves(each, path, text)
+        for at, each in enumerate(value):
+            yield from _leaves(each, path, text, f"{section}[{at}]")
     elif not isinstance(value, bool) and isinstance(value, int | float | str):
         key = path.rpartition(".")[2]
         lines = text.splitlines()
         number = next((at for at, line in enumerate(lines, start=1) if key in line), 1)
-        yield Line((path, str(value)), number, keyed=True)
+        yield Line((path, str(value)), number, True, section)
 
 
-def _matched(
-    pattern: re.Pattern[str], remark: re.Pattern[str] | None = None
-) -> Callable[[str], Iterator[Line]]:
-    """Whatever a pattern (name, value) finds, line by line: XML's elements, calls in programs."""
+def _xml(text: str) -> Iterator[Line]:
+    return _found(_XML, _XML_REMARK.sub(_blank, text))
 
-    def read(text: str) -> Iterator[Line]:
-        for number, line in enumerate(text.splitlines(), start=1):
-            for found in pattern.finditer(line if remark is None else remark.sub("", line)):
-                yield Line((found.group(1), found.group(2)), number, keyed=True)
 
-    return read
+def _code(text: str) -> Iterator[Line]:
+    """Calls, assignments and tables of programs; products of whole numbers are worked out."""
+    for line in _found(_CODE, _REMARK.sub(_blank, text)):
+        name, value = line.words
+        yield Line((name, _product(value)), line.number, keyed=True)
+
+
+def _product(value: str) -> str:
+    """``2 * 500 * time.Millisecond`` as ``1000 * time.Millisecond``; anything else as it is."""
+    factors = [factor.strip() for factor in value.split("*")]
+    units = [factor for factor in factors if not factor.isdigit()]
+    if not _FACTORS.fullmatch(value) or len(units) > 1:
+        return value
+    number = str(math.prod(int(factor) for factor in factors if factor.isdigit()))
+    return " * ".join([number, *units])
+
+
+def _found(pattern: re.Pattern[str], text: str) -> Iterator[Line]:
+    """Whatever a pattern (name, value) finds; the line is the value's."""
+    at, number = 0, 1
+    for found in pattern.finditer(text):
+        number += text.count("\n", at, found.start(2))
+        at = found.start(2)
+        yield Line((found.group(1), found.group(2)), number, keyed=True)
+
+
+def _blank(remark: re.Match[str]) -> str:
+    """What stands for a remark: its line ends, so that lines keep their numbers."""
+    return " " + "\n" * remark.group().count("\n")
 
 
 def _continued(text: str) -> Iterator[tuple[int, str]]:
@@ -246,7 +265,8 @@ def _continued(text: str) -> Iterator[tuple[int, str]]:
     held, begin = "", 0
     for number, line in enumerate(text.splitlines(), start=1):
         begin = begin or number
-        if line.endswith("\\"):
+        # A remark ends with its line, whatever it ends in.
+        if line.endswith("\\") and (held or line.strip()[:1] not in _REMARKED):
             held += line[:-1] + " "
             continue
         yield begin, held + line
@@ -274,13 +294,13 @@ _READERS: Mapping[str, Callable[[str], Iterator[Line]]] = {
     "yaml": _yaml,
     "properties": _properties,
     "ini": _properties,
-    "sysctl": _properties,
+    "sysctl": _sysctl,
     "conf": _conf,
     "flags": _flags,
     "env": _env,
     "hocon": _hocon,
     "toml": _toml,
     "json": _json,
-    "xml": _matched(_XML),
-    "code": _matched(_CODE, _REMARK),
+    "xml": _xml,
+    "code": _code,
 }

@@ -34,6 +34,7 @@ def read_present(text: str, products: Sequence[Product] = ()) -> Present:
     Raises UserError where the text holds settings of no product or of several alike, where it cannot be
     read, and for a bad value (naming its line).
     """
+    text = text.removeprefix("\ufeff")
     if len(text) > _LARGEST:
         raise UserError(f"more than {_LARGEST >> 20} MiB is no configuration")
     if "\0" in text:
@@ -46,11 +47,17 @@ def read_present(text: str, products: Sequence[Product] = ()) -> Present:
         formats = product.reads if asked else [each for each in product.reads if each not in _LOOSE]
         # A unit file has both: variables, and flags of the command.
         lines: list[Line] = []
+        read: dict[str, list[Line]] = {}
         for file_format in formats:
             try:
-                lines += read_lines(text, file_format)
+                read[file_format] = read_lines(text, file_format)
             except UserError as error:
                 problems.append(f"as {file_format}: {error}")
+        if count_matches(product, read.get("yaml", [])):
+            # Lines of YAML pass for properties that have lost their places.
+            read.pop("properties", None)
+        for found in read.values():
+            lines += found
         if matched := count_matches(product, lines):
             best.append((matched, product, lines))
     if not best:

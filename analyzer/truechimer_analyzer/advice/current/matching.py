@@ -68,7 +68,7 @@ def _worded(setting: Setting, line: Line) -> tuple[str, str] | None:
         pattern = name.split()
         for at in range(len(line.words) - len(pattern)):
             window = line.words[at : at + len(pattern)]
-            if all(want in {"*", word} for want, word in zip(pattern, window, strict=True)):
+            if all(want == "*" or _same(word, want) for want, word in zip(pattern, window, strict=True)):
                 # In the midst of a line (``server … inter 2s``) the line itself is the place.
                 place = " ".join(window) if at == 0 else f"line {line.number}"
                 return place, line.words[at + len(pattern)].rstrip(";")
@@ -76,5 +76,5 @@ def _worded(setting: Setting, line: Line) -> tuple[str, str] | None:
 
 
 def _same(key: str, name: str) -> bool:
-    """Kernel parameters are written with dots or slashes."""
-    return key == name or key.replace("/", ".") == name
+    """Kernel parameters are written with dots or slashes; Redis and PostgreSQL take names in any case."""
+    return key.replace("/", ".").lower() == name.lower()
