@@ -17,6 +17,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from truechimer.errors import NotEnough, NothingThere, PeerError, TruechimerError, UserError
 from truechimer_cli.places import SYSTEM_STORE, data_dir, running_up
+from truechimer_cli.progress import bar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -144,7 +145,8 @@ def _ask_embedded(address: str, command: str, options: Mapping[str, str]) -> Doc
     stores: Any = importlib.import_module("truechimer_analyzer.stores")
     store = stores.open_store(f"embedded:{folder}", read_only=True)
     try:
-        document: Document = answers.answer(command, options, store)
+        with bar() as progress:
+            document: Document = answers.answer(command, options, store, progress=progress)
     except NotEnough as error:
         # A refusal with its reasons is an answer too; the command gives it its exit code.
         refused: Document | None = getattr(error, "document", None)
