@@ -30,10 +30,10 @@ from truechimer_analyzer.timeouts.gathering import Probes
 from truechimer_analyzer.window import AHEAD_NS, NS, OPTIONS, Question, iso, parse_question
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from collections.abc import Set as AbstractSet
 
-    from truechimer_analyzer.stores import Columns, Readable
+    from truechimer_analyzer.stores import Columns, Readable, Series
 
 COMMANDS = tuple(OPTIONS)
 HISTORY_POINTS = 500
@@ -239,21 +239,24 @@ def _timeouts(reader: Reader, question: Question, limits: LimitsConfig) -> dict[
     probes = Probes.of(reader)
     nodes = probes.ends({known.node for known in reader.known}) if probes.rows else None
     stops = reader.rows("truechimer_pause", binding.PAUSE_FIELDS, nodes=nodes)
-    windows = reader.rows("truechimer_pause_window", holder.WINDOW_FIELDS, nodes=nodes)
-    fsyncs = reader.rows("truechimer_fsync", products.FSYNC_FIELDS) if wanted.needs("fsync") else None
+    watched = reader.every_series("truechimer_pause_window", holder.WINDOW_FIELDS, holder.SOURCE, nodes)
+    stopping = holder.holder_of(stops, watched)
+    fsyncs: Iterable[Series] = ()
+    if wanted.needs("fsync"):
+        fsyncs = reader.every_series("truechimer_fsync", products.FSYNC_FIELDS, products.DISK)
     apart: dict[str, object] = {}
     if wanted.needs("epsilon"):
         # Who has no mesh has no skew either: the advice then says what is missing.
         with suppress(NotEnough):
             apart = _skew(reader, question, limits)
-    record = probes.record(stops, question.heartbeat_s)
+    record = probes.record(stops, question.heartbeat_s, lates=bool(wanted.products))
     return products.answer(
         wanted,
         question,
-        lambda: timeouts.advise(record, stops, windows, question),
+        lambda: timeouts.advise(record, stops, stopping, question),
         record,
         stops,
-        windows,
+        stopping,
         fsyncs,
         apart,
     )

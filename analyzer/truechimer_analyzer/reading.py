@@ -10,13 +10,13 @@ import numpy as np
 
 from truechimer.errors import UserError
 from truechimer.samples import COMMON_TAGS, MEASUREMENTS
-from truechimer_analyzer.stores import Columns
+from truechimer_analyzer.stores import Columns, Series
 from truechimer_analyzer.window import NS, groups
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from truechimer_analyzer.stores import Readable, Series, Tally
+    from truechimer_analyzer.stores import Readable, Tally
     from truechimer_analyzer.window import Question
 
 # Longer than any sampling interval: whoever said nothing in this time is known by the list of nodes only.
@@ -73,16 +73,22 @@ class Reader:
         )
 
     def tally(
-        self, measurement: str, by: Sequence[str], *, since_ns: int | None = None, until_ns: int | None = None
+        self,
+        measurement: str,
+        by: Sequence[str],
+        *,
+        since_ns: int | None = None,
+        until_ns: int | None = None,
+        nodes: Sequence[str] | None = None,
     ) -> list[Tally]:
-        """The series of the window, or of a stretch of it."""
+        """The series of the window, or of a stretch of it; of ``nodes``, else of those asked for."""
         window = self.question.window
         return self._store.tally(
             measurement,
             by,
             window.since_ns if since_ns is None else since_ns,
             window.until_ns if until_ns is None else until_ns,
-            nodes=self._nodes(),
+            nodes=self._nodes() if nodes is None else nodes,
             cluster=self.question.cluster,
         )
 
@@ -106,6 +112,17 @@ class Reader:
             window.since_ns if since_ns is None else since_ns,
             window.until_ns if until_ns is None else until_ns,
         )
+
+    def every_series(
+        self,
+        measurement: str,
+        fields: Sequence[str],
+        by: Sequence[str],
+        nodes: Sequence[str] | None = None,
+    ) -> Iterator[Series]:
+        """All series of the window, of ``nodes`` or else of those asked for, one whole after the other."""
+        found = self.tally(measurement, by, nodes=nodes)
+        return self.series(measurement, fields, by, found)
 
     def latest(self, measurement: str, fields: Sequence[str]) -> Columns:
         """The newest row of each series: by arrival for an answer about now, else by its own stamp."""
@@ -159,6 +176,14 @@ def joined(parts: Sequence[Columns]) -> Columns:
         {name: np.concatenate([part.tags[name] for part in parts]) for name in first.tags},
         {name: np.concatenate([part.fields[name] for part in parts]) for name in first.fields},
     )
+
+
+def split(columns: Columns, by: Sequence[str]) -> Iterator[Series]:
+    """Rows that are in memory as series told apart by the tags ``by``, in order of their keys."""
+    for key, rows in groups(*(columns.tags[tag] for tag in by)):
+        own = rows[np.argsort(columns.time_ns[rows], kind="stable")]
+        values = {name: column[own] for name, column in columns.fields.items()}
+        yield Series(key, columns.time_ns[own], values)
 
 
 def nothing(measurement: str, fields: Sequence[str]) -> Columns:

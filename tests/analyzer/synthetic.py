@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from truechimer.samples import COMMON_TAGS, MEASUREMENTS, Sample
-from truechimer_analyzer.stores import Batch, Columns, Store
+from truechimer_analyzer.reading import split
+from truechimer_analyzer.stores import Batch, Columns, Series, Store
 from truechimer_analyzer.stores.inmemory import InMemoryStore
 
 if TYPE_CHECKING:
@@ -185,6 +186,11 @@ class ArrayStore(InMemoryStore):
     def retain(self, older_than_ns: int) -> int:
         self.retained_ns.append(older_than_ns)
         return 0
+
+
+def series(measurement: str, samples: Iterable[Sample], by: Sequence[str]) -> list[Series]:
+    """Samples of one measurement as series."""
+    return list(split(columns(measurement, samples), by))
 
 
 def stored(store: Store, samples: Sequence[Sample]) -> None:

@@ -16,7 +16,7 @@ from truechimer_analyzer.answers import answer
 from truechimer_analyzer.timeouts import TimeoutsRefused
 from truechimer_analyzer.timeouts.binding import PAUSE_FIELDS
 from truechimer_analyzer.timeouts.collecting import operations
-from truechimer_analyzer.timeouts.holder import WINDOW_FIELDS, holder_of
+from truechimer_analyzer.timeouts.holder import SOURCE, WINDOW_FIELDS, holder_of
 from truechimer_analyzer.timeouts.record import record_of
 
 HOUR = 3600
@@ -161,7 +161,7 @@ def test_heartbeats_rarer_and_more_frequent_than_the_probes() -> None:
         samples[at] = made.probe(float(at), None)
     every = made.columns("truechimer_rtt", samples)
     pauses = made.columns("truechimer_pause", [])
-    holder = holder_of(pauses, made.columns("truechimer_pause_window", []))
+    holder = holder_of(pauses, [])
     assert PAUSE_FIELDS
     assert WINDOW_FIELDS
     stream = silence_stream(record_of(every, pauses), pauses, holder, 1e6)
@@ -189,7 +189,7 @@ def test_heartbeats_rarer_and_more_frequent_than_the_probes() -> None:
 def stream_of(samples: list[Sample], false_per_month: float = 1.0) -> Stream:
     """The silences' stream of probes, where no pauses were watched."""
     pauses = made.columns("truechimer_pause", [])
-    holder = holder_of(pauses, made.columns("truechimer_pause_window", []))
+    holder = holder_of(pauses, [])
     record = record_of(made.columns("truechimer_rtt", samples), pauses)
     stream = silence_stream(record, pauses, holder, false_per_month)
     assert stream is not None
@@ -242,13 +242,13 @@ def test_a_pause_lengthens_quick_heartbeats_by_itself_and_one_of_their_intervals
     for node in ("a", "b"):
         stops = [made.pause(100.0 * at + 0.3, 0.6, node=node) for at in range(1, 30)]
         pauses = made.columns("truechimer_pause", stops)
-        holder = holder_of(pauses, made.columns("truechimer_pause_window", []))
+        holder = holder_of(pauses, [])
         stream = silence_stream(record_of(every, pauses), pauses, holder, 3000)
         assert stream is not None
         # Nobody says for how long pauses were watched: judged as often as was probed.
         assert stream.timeout_s(0.1) == pytest.approx(1.6, abs=0.01)
         watched = [made.pause_window(10.0 * at, node=each) for at in range(360) for each in ("a", "b")]
-        known = holder_of(pauses, made.columns("truechimer_pause_window", watched))
+        known = holder_of(pauses, made.series("truechimer_pause_window", watched, SOURCE))
         stream = silence_stream(record_of(every, pauses), pauses, known, 100_000)
         assert stream is not None
         assert stream.timeout_s(0.1) == pytest.approx(0.1, abs=0.1)
@@ -272,7 +272,9 @@ def test_a_pause_lengthens_quick_heartbeats_by_itself_and_one_of_their_intervals
 
 def test_pauses_alone_are_evidence_for_heartbeats() -> None:
     """An imported log of collections, no probe: ten stops of 800 ms in an hour that was watched."""
-    windows = made.columns("truechimer_pause_window", [made.pause_window(10.0 * at) for at in range(360)])
+    windows = made.series(
+        "truechimer_pause_window", [made.pause_window(10.0 * at) for at in range(360)], SOURCE
+    )
     pauses = made.columns("truechimer_pause", [made.pause(300.0 * at + 100, 0.8) for at in range(10)])
     nothing = made.columns("truechimer_rtt", [])
     stream = silence_stream(record_of(nothing, pauses), pauses, holder_of(pauses, windows), 5000)
@@ -282,7 +284,7 @@ def test_pauses_alone_are_evidence_for_heartbeats() -> None:
     assert "nobody probed" in (stream.note(1.0) or "")
     # Millions of heartbeats are not made up one by one.
     assert stream.timeout_s(0.0001) == pytest.approx(0.8, abs=0.01)
-    unwatched = holder_of(pauses, made.columns("truechimer_pause_window", []))
+    unwatched = holder_of(pauses, [])
     assert (
         silence_stream(record_of(nothing, pauses), made.columns("truechimer_pause", []), unwatched, 5000)
         is None

@@ -13,6 +13,7 @@ from truechimer_analyzer.reading import Reader
 from truechimer_analyzer.stores import open_store
 from truechimer_analyzer.timeouts import gathering
 from truechimer_analyzer.timeouts.gathering import Probes
+from truechimer_analyzer.timeouts.holder import SOURCE, WINDOW_FIELDS, holder_of
 from truechimer_analyzer.window import parse_question
 
 if TYPE_CHECKING:
@@ -54,11 +55,11 @@ def answered(reader: Reader, most_whole: int, **options: str) -> dict[str, Any]:
     told = {"from": "2026-11-22T19:00:00Z", "false_per_month": "9000", **options}
     question = parse_question("timeouts", told, made.T0 + 5000 * made.NS)
     pauses = reader.rows("truechimer_pause", ("duration_seconds", "pauses"))
-    windows = reader.rows("truechimer_pause_window", ("observed_seconds",))
+    holder = holder_of(pauses, reader.every_series("truechimer_pause_window", WINDOW_FIELDS, SOURCE))
     record = Probes.of(reader, most_whole).record(pauses, question.heartbeat_s)
     assert (record.every.unlisted is None) == (most_whole > 0)
     try:
-        return timeouts.advise(record, pauses, windows, question)
+        return timeouts.advise(record, pauses, holder, question)
     except timeouts.TimeoutsRefused as refused:
         return refused.document
 
@@ -125,10 +126,10 @@ def test_a_timeout_that_too_many_outlast_is_refused_and_says_so(
     told = {"from": "2026-11-22T19:00:00Z", "detect_within": "1ms"}
     question = parse_question("timeouts", told, made.T0 + 5000 * made.NS)
     pauses = reader.rows("truechimer_pause", ("duration_seconds", "pauses"))
-    windows = reader.rows("truechimer_pause_window", ("observed_seconds",))
+    holder = holder_of(pauses, reader.every_series("truechimer_pause_window", WINDOW_FIELDS, SOURCE))
     record = Probes.of(reader, 0).record(pauses, None)
     with pytest.raises(timeouts.TimeoutsRefused) as refused:
-        timeouts.advise(record, pauses, windows, question)
+        timeouts.advise(record, pauses, holder, question)
     assert "took longer than 0.001 s" in refused.value.document["uses"][0]["refused"]["reason"]
 
 

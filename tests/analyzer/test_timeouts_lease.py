@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from truechimer_analyzer.timeouts import lease
-from truechimer_analyzer.timeouts.holder import WINDOW_FIELDS, holder_of
+from truechimer_analyzer.timeouts.holder import SOURCE, WINDOW_FIELDS, holder_of
 
 DAY = 86_400.0
 
@@ -62,7 +62,7 @@ def test_violations_are_counted_a_year_with_an_exact_upper_bound():
 
 def holder(pauses, windows):
     return holder_of(
-        made.columns("truechimer_pause", pauses), made.columns("truechimer_pause_window", windows)
+        made.columns("truechimer_pause", pauses), made.series("truechimer_pause_window", windows, SOURCE)
     )
 
 

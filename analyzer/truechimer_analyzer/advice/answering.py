@@ -10,19 +10,20 @@ from truechimer.errors import NotEnough
 from truechimer_analyzer.advice import asked, gathering
 from truechimer_analyzer.advice.describing import describe
 from truechimer_analyzer.advice.engine import Wish, advise
-from truechimer_analyzer.advice.gathering import FSYNC_FIELDS
+from truechimer_analyzer.advice.gathering import DISK, FSYNC_FIELDS
 from truechimer_analyzer.timeouts import TimeoutsRefused
 from truechimer_analyzer.timeouts.use import DEFAULT_FALSE_PER_MONTH
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from truechimer_analyzer.advice.schema import Product
-    from truechimer_analyzer.stores import Columns
+    from truechimer_analyzer.stores import Columns, Series
+    from truechimer_analyzer.timeouts.holder import Holder
     from truechimer_analyzer.timeouts.record import Record
     from truechimer_analyzer.window import Question
 
-__all__ = ["FSYNC_FIELDS", "Asked", "answer", "asked_for"]
+__all__ = ["DISK", "FSYNC_FIELDS", "Asked", "answer", "asked_for"]
 Document = dict[str, Any]
 
 
@@ -59,8 +60,8 @@ def answer(
     base: Callable[[], Document],
     record: Record,
     pauses: Columns,
-    windows: Columns,
-    fsyncs: Columns | None,
+    holder: Holder,
+    fsyncs: Iterable[Series],
     skew: Mapping[str, Any],
 ) -> Document:
     """The document of ``timeouts`` (from ``base``) with its ``products``.
@@ -82,7 +83,7 @@ def answer(
     if wanted.products:
         tolerated = question.false_per_month or DEFAULT_FALSE_PER_MONTH
         measured = gathering.gather(
-            record, pauses, windows, fsyncs, skew.get("clusters", ()), document["uses"], tolerated
+            record, pauses, holder, fsyncs, skew.get("clusters", ()), document["uses"], tolerated
         )
         wish = Wish(tolerated, question.detect_within_s)
         document["products"] = [

@@ -11,16 +11,17 @@ from truechimer.codes import FsyncOutcome
 from truechimer_analyzer.advice.measured import Measured
 from truechimer_analyzer.advice.streams import reply_stream, silence_stream
 from truechimer_analyzer.timeouts.binding import binding, lengths_s
-from truechimer_analyzer.timeouts.holder import holder_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from truechimer_analyzer.stores import Columns
+    from truechimer_analyzer.stores import Columns, Series
+    from truechimer_analyzer.timeouts.holder import Holder
     from truechimer_analyzer.timeouts.operations import Operations
     from truechimer_analyzer.timeouts.record import Record
 
 FSYNC_FIELDS = ("duration_seconds", "outcome")
+DISK = ("node", "disk")
 # A percentile or a mean of fewer tells nothing of a path or a disk.
 _LEAST_FOR_P99 = 200
 _LEAST_FOR_MEAN = 20
@@ -29,18 +30,17 @@ _LEAST_FOR_MEAN = 20
 def gather(
     record: Record,
     pauses: Columns,
-    windows: Columns,
-    fsyncs: Columns | None,
+    holder: Holder,
+    fsyncs: Iterable[Series],
     clusters: Sequence[Mapping[str, Any]],
     uses: Sequence[Mapping[str, Any]],
     false_per_month: float,
 ) -> Measured:
-    """From probes, rows of truechimer_pause, _pause_window and _fsync, clusters of ``skew``, and the uses."""
+    """From probes, rows of truechimer_pause, truechimer_fsync by ``DISK``, clusters of ``skew``, the uses."""
     every, connects = record.every, record.connects
     means_s, p99s_s = _by_path(every)
     longest_s = float(every.rtt_s.max()) if len(every.rtt_s) else None
     epsilon_s, worst_pair = _epsilon(clusters)
-    holder = holder_of(pauses, windows)
     fsync_s, disk = _fsync(fsyncs)
     owners: dict[str, str | None] = {
         "epsilon_s": worst_pair,
@@ -112,19 +112,17 @@ def _longest_pause(pauses: Columns) -> str | None:
     return f"pause:{pauses.tags['cause'][row]}@{pauses.tags['node'][row]}"
 
 
-def _fsync(fsyncs: Columns | None) -> tuple[float | None, str | None]:
+def _fsync(fsyncs: Iterable[Series]) -> tuple[float | None, str | None]:
     """The worst disk's 99th percentile; what hung counts with how long it had hung."""
-    if fsyncs is None:
-        return None, None
-    told = (fsyncs.fields["outcome"] != FsyncOutcome.FAILED) & np.isfinite(fsyncs.fields["duration_seconds"])
     worst: tuple[float, str] | None = None
-    node, disk = fsyncs.tags["node"], fsyncs.tags["disk"]
-    for name, path in sorted(set(zip(node[told].tolist(), disk[told].tolist(), strict=True))):
-        own = fsyncs.fields["duration_seconds"][told & (node == name) & (disk == path)]
+    for each in fsyncs:
+        lasted_s = each.fields["duration_seconds"]
+        own = lasted_s[(each.fields["outcome"] != FsyncOutcome.FAILED) & np.isfinite(lasted_s)]
         if len(own) >= _LEAST_FOR_P99:
             p99_s = float(np.quantile(own, 0.99))
             if worst is None or p99_s > worst[0]:
-                worst = (p99_s, f"disk:{path}@{name}")
+                node, disk = each.key
+                worst = (p99_s, f"disk:{disk}@{node}")
     return worst or (None, None)
 
 

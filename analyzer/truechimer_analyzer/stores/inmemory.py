@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from truechimer_analyzer.reading import nothing
-from truechimer_analyzer.stores import Columns, NodeSeen, Series, Tally
+from truechimer_analyzer.reading import nothing, split
+from truechimer_analyzer.stores import Columns, NodeSeen, Tally
 from truechimer_analyzer.window import groups
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
+
+    from truechimer_analyzer.stores import Series
 
 
 class InMemoryStore:
@@ -76,12 +78,10 @@ class InMemoryStore:
         until_ns: int,
     ) -> Iterator[Series]:
         """These series of the window, one whole after the other."""
-        found = self.samples(measurement, fields, since_ns, until_ns)
-        rows_of = dict(groups(*(found.tags[tag] for tag in by)))
-        for each in of:
-            rows = rows_of[each.key]
-            values = {name: column[rows] for name, column in found.fields.items()}
-            yield Series(each.key, found.time_ns[rows], values)
+        wanted = {each.key for each in of}
+        for each in split(self.samples(measurement, fields, since_ns, until_ns), by):
+            if each.key in wanted:
+                yield each
 
     def latest(
         self,

@@ -10,12 +10,12 @@ from truechimer.errors import NotEnough
 from truechimer_analyzer.timeouts import hedge, liveness, use
 from truechimer_analyzer.timeouts.backtest import backtest
 from truechimer_analyzer.timeouts.binding import lengths_s
-from truechimer_analyzer.timeouts.holder import holder_of
 from truechimer_analyzer.timeouts.tail import round_up
 from truechimer_analyzer.timeouts.use import Kind, Wish, tail_of
 
 if TYPE_CHECKING:
     from truechimer_analyzer.stores import Columns
+    from truechimer_analyzer.timeouts.holder import Holder
     from truechimer_analyzer.timeouts.operations import Operations
     from truechimer_analyzer.timeouts.record import Record
     from truechimer_analyzer.timeouts.tail import Tail
@@ -49,8 +49,8 @@ class TimeoutsRefused(NotEnough):
         self.document = document
 
 
-def advise(record: Record, pauses: Columns, windows: Columns, question: Question) -> dict[str, object]:
-    """The contract's ``timeouts`` from probes, and rows of truechimer_pause and truechimer_pause_window.
+def advise(record: Record, pauses: Columns, holder: Holder, question: Question) -> dict[str, object]:
+    """The contract's ``timeouts`` from probes, rows of truechimer_pause, and how often nodes stop.
 
     Without ``false_per_month`` and with ``detect_within``, the timeout is what notices a failure within that
     time, and the answer is what it costs. Raises NotEnough when nothing was measured, TimeoutsRefused when
@@ -58,7 +58,7 @@ def advise(record: Record, pauses: Columns, windows: Columns, question: Question
     """
     every = record.every
     if not every.count and not any(every.others.values()):
-        return _of_pauses(record, pauses, windows, question)
+        return _of_pauses(record, pauses, holder, question)
     rate_hz = question.rate_hz or every.rate_hz
     if not len(every.rtt_s) or rate_hz is None:
         raise NotEnough(_missing(every), hint=_PROBE)
@@ -67,7 +67,7 @@ def advise(record: Record, pauses: Columns, windows: Columns, question: Question
     uses = [use.describe(REQUEST, every, tail, pauses, wish)]
     if len(record.connects.rtt_s):
         uses.append(use.describe(CONNECT, record.connects, tail_of(record.connects), pauses, wish))
-    uses += liveness.uses(record, pauses, windows, wish, question.heartbeat_s)
+    uses += liveness.uses(record, pauses, holder, wish, question.heartbeat_s)
     promised = list(uses)
     uses.append(hedge.describe(every, tail, pauses, wish))
     document: dict[str, object] = {
@@ -95,13 +95,12 @@ def advise(record: Record, pauses: Columns, windows: Columns, question: Question
     return document
 
 
-def _of_pauses(record: Record, pauses: Columns, windows: Columns, question: Question) -> dict[str, object]:
+def _of_pauses(record: Record, pauses: Columns, holder: Holder, question: Question) -> dict[str, object]:
     """Where nobody probed: what pauses alone ask of the uses that watch a peer by its heartbeats."""
     wish = Wish(question.false_per_month, question.detect_within_s, question.rate_hz or 1.0)
-    uses = liveness.uses(record, pauses, windows, wish, question.heartbeat_s)
+    uses = liveness.uses(record, pauses, holder, wish, question.heartbeat_s)
     if not uses:
         raise NotEnough(_missing(record.every), hint=_PROBE)
-    holder = holder_of(pauses, windows)
     document: dict[str, object] = {
         "evidence": {
             "paths": 0,

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from truechimer.codes import ProbeOutcome, Via
-from truechimer_analyzer.stores import Series
+from truechimer_analyzer.reading import split
 from truechimer_analyzer.timeouts.listing import Listing
 from truechimer_analyzer.timeouts.operations import Operations, Path
-from truechimer_analyzer.window import NS, groups
+from truechimer_analyzer.window import NS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from truechimer_analyzer.stores import Columns
+    from truechimer_analyzer.stores import Columns, Series
 
 FIELDS = ("outcome", "rtt_seconds", "dscp")
 PATH_TAGS = ("cluster", "node", "peer", "via")
@@ -97,10 +97,8 @@ def operations(probes: Columns, via: Via | None = None) -> Operations:
     """The rows of truechimer_rtt (``FIELDS``) as operations; ``via`` keeps one kind of probe."""
     edges_s = np.array([probes.time_ns.min(), probes.time_ns.max()] if len(probes) else [0, 0]) / NS
     collector = Collector(Listing(edges_s, None))
-    for key, rows in groups(*(probes.tags[tag] for tag in PATH_TAGS)):
-        own = rows[np.argsort(probes.time_ns[rows], kind="stable")]
-        fields = {name: column[own] for name, column in probes.fields.items()}
-        for probed in by_class(Series(key, probes.time_ns[own], fields)):
+    for series in split(probes, PATH_TAGS):
+        for probed in by_class(series):
             if via is None or probed.path.via == via.value:
                 collector.add(probed)
     return collector.operations()

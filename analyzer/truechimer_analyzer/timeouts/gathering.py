@@ -65,8 +65,11 @@ class Probes:
         """The nodes whose pauses may bind: those that probed, and the peers that are nodes themselves."""
         return sorted({name for each in self.paths for name in each.key[1:3]}.intersection(known))
 
-    def record(self, pauses: Columns, heartbeat_s: float | None) -> Record:
-        """Read them. ``pauses``: rows of truechimer_pause; ``heartbeat_s``: what will be asked for first."""
+    def record(self, pauses: Columns, heartbeat_s: float | None, *, lates: bool = True) -> Record:
+        """Read them. ``pauses`` are rows of truechimer_pause.
+
+        ``heartbeat_s`` and ``lates`` tell what will be asked for, to spare a second reading or time.
+        """
         edges_s = self._edges_s()
         if self.rows <= self.most_whole:
             every, connects = Collector(Listing(edges_s, None)), Collector(Listing(edges_s, None))
@@ -75,7 +78,7 @@ class Probes:
                 if probed.path.via == Via.TCP.value:
                     connects.add(probed)
             return whole(every.operations(), connects.operations(), pauses)
-        return _Large(self, edges_s, stops_of(pauses)).record(heartbeat_s)
+        return _Large(self, edges_s, stops_of(pauses)).record(heartbeat_s, lates=lates)
 
     def _edges_s(self) -> NDArray[np.float64]:
         if not self.paths:
@@ -121,7 +124,7 @@ class _Large:
         self._silences: dict[float, Silences | None] = {}
         self._lateness: dict[float, Lateness | None] = {}
 
-    def record(self, heartbeat_s: float | None) -> Record:
+    def record(self, heartbeat_s: float | None, *, lates: bool) -> Record:
         every = Collector(self._listing(count_delays=True))
         connects = Collector(self._listing(count_delays=True))
         streamed = {each.key for each in most_probed(self._probes.paths)}
@@ -135,7 +138,7 @@ class _Large:
             if (where.cluster, where.node, where.peer, where.via) in streamed:
                 streams.extend(Stream.of(probed))
 
-        self._read([self._judged_s(heartbeat_s)], [0.0], take)
+        self._read([self._judged_s(heartbeat_s)], [0.0] if lates else [], take)
         return Record(
             every.operations(), connects.operations(), streams[:MOST_PATHS], self.silences, self.lateness
         )
@@ -148,7 +151,9 @@ class _Large:
 
     def lateness(self, heartbeat_s: float) -> Lateness | None:
         if not self._gaps_s or heartbeat_s <= min(self._gaps_s):
-            # No path is probed oftener: what was read serves them all.
+            # No path is probed oftener: one reading serves them all.
+            if 0.0 not in self._lateness:
+                self._read([], [0.0])
             found = self._lateness[0.0]
             return None if found is None else replace(found, heartbeat_s=heartbeat_s)
         if heartbeat_s not in self._lateness:

@@ -13,11 +13,14 @@ from truechimer_analyzer.timeouts.binding import DISK, lengths_s
 from truechimer_analyzer.window import NS, groups
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
-    from truechimer_analyzer.stores import Columns
+    from truechimer_analyzer.stores import Columns, Series
 
 WINDOW_FIELDS = ("observed_seconds",)
+SOURCE = ("cluster", "node", "source", "runtime")
 PAUSE_FIELDS = ("duration_seconds", "pauses")
 # A row of so many pauses or more counts as that many.
 _MOST_OF_A_ROW = 1000
@@ -74,26 +77,29 @@ class Holder:
         return {"estimate": sum(each for each, _ in found), "upper": sum(upper for _, upper in found)}
 
 
-def holder_of(pauses: Columns, windows: Columns) -> Holder:
-    """From rows of truechimer_pause and truechimer_pause_window; disks stop nobody but who waits for them."""
+def holder_of(pauses: Columns, windows: Iterable[Series]) -> Holder:
+    """From rows of truechimer_pause, and truechimer_pause_window by ``SOURCE``.
+
+    Disks stop nobody but who waits for them.
+    """
     least_s = lengths_s(pauses)
     kept = np.flatnonzero(np.isfinite(least_s) & (least_s > 0))
-    seconds = plausible.seconds(windows.fields["observed_seconds"])
     stops: dict[tuple[str, ...], NDArray[np.intp]] = {
-        key: kept[rows] for key, rows in groups(*(_tags(pauses)[tag][kept] for tag in _SOURCE))
+        key: kept[rows] for key, rows in groups(*(pauses.tags[tag][kept] for tag in SOURCE))
     }
     counts = np.clip(np.nan_to_num(plausible.counts(pauses.fields["pauses"]), nan=1.0), 1, _MOST_OF_A_ROW)
     nodes: dict[tuple[str, str], list[tuple[float, float, NDArray[np.intp]]]] = {}
     kinds: dict[tuple[str, str], list[tuple[float, NDArray[np.intp]]]] = {}
     nothing = np.zeros(0, dtype=np.intp)
-    for key, rows in groups(*(_tags(windows)[tag] for tag in _SOURCE)):
-        cluster, node, source, runtime = key
-        times_s, watched_s = windows.time_ns[rows] / NS, float(np.nansum(seconds[rows]))
+    for window in windows:
+        cluster, node, source, runtime = window.key
+        seconds = plausible.seconds(window.fields["observed_seconds"])
+        times_s, watched_s = window.time_ns / NS, float(np.nansum(seconds))
         # A source of several programs adds their time up: no more than passed was watched of the node.
-        watched_s = min(watched_s, float(np.ptp(times_s)) + float(np.nanmax(seconds[rows], initial=0.0)))
+        watched_s = min(watched_s, float(np.ptp(times_s)) + float(np.nanmax(seconds, initial=0.0)))
         if runtime == DISK or not watched_s > 0:
             continue
-        own = stops.get(key, nothing)
+        own = stops.get(window.key, nothing)
         nodes.setdefault((cluster, node), []).append((watched_s, float(times_s.min()), own))
         kinds.setdefault((source, runtime), []).append((watched_s, own))
     return Holder(
@@ -101,13 +107,6 @@ def holder_of(pauses: Columns, windows: Columns) -> Holder:
         tuple(_kind(parts, pauses, least_s, counts) for parts in kinds.values()),
         (float(least_s[kept].max()) if len(kept) else 0.0) if kinds or len(kept) else None,
     )
-
-
-_SOURCE = ("cluster", "node", "source", "runtime")
-
-
-def _tags(columns: Columns) -> dict[str, NDArray[np.object_]]:
-    return dict(columns.tags)
 
 
 def _node(

@@ -10,13 +10,13 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from truechimer_analyzer.timeouts import lease
-from truechimer_analyzer.timeouts.holder import Holder, holder_of
 from truechimer_analyzer.timeouts.silences import Silences, of_pauses
 from truechimer_analyzer.timeouts.tail import round_up
 from truechimer_analyzer.timeouts.use import Detection, Kind, Wish, describe, seen_again, tail_of
 
 if TYPE_CHECKING:
     from truechimer_analyzer.stores import Columns
+    from truechimer_analyzer.timeouts.holder import Holder
     from truechimer_analyzer.timeouts.operations import Operations
     from truechimer_analyzer.timeouts.record import Record
 
@@ -29,14 +29,13 @@ _ROUNDING = 1e-6
 
 
 def uses(
-    record: Record, pauses: Columns, windows: Columns, wish: Wish, heartbeat_s: float | None
+    record: Record, pauses: Columns, holder: Holder, wish: Wish, heartbeat_s: float | None
 ) -> list[dict[str, object]]:
     """The five uses at a heartbeat every ``heartbeat_s`` (None: as often as was probed, 1 s without probes).
 
-    ``windows`` are rows of truechimer_pause_window. Where no path shows two replies the silences are those
+    Where no path shows two replies the silences are those
     of pauses alone; empty where nobody watched for these either.
     """
-    holder = holder_of(pauses, windows)
     heard = record.silences(heartbeat_s)
     if heard is None:
         heard = of_pauses(holder, HEARTBEAT_S if heartbeat_s is None else heartbeat_s)
