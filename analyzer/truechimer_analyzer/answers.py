@@ -243,23 +243,38 @@ def _timeouts(reader: Reader, question: Question, limits: LimitsConfig) -> dict[
     stopping = holder.holder_of(stops, watched)
     fsyncs: Iterable[Series] = ()
     if wanted.needs("fsync"):
-        fsyncs = reader.every_series("truechimer_fsync", products.FSYNC_FIELDS, products.DISK)
+        fsyncs = list(reader.every_series("truechimer_fsync", products.FSYNC_FIELDS, products.DISK))
     apart: dict[str, object] = {}
     if wanted.needs("epsilon"):
         # Who has no mesh has no skew either: the advice then says what is missing.
         with suppress(NotEnough):
             apart = _skew(reader, question, limits)
     record = probes.record(stops, question.heartbeat_s, lates=bool(wanted.products))
-    return products.answer(
-        wanted,
-        question,
-        lambda: timeouts.advise(record, stops, stopping, question),
-        record,
-        stops,
-        stopping,
-        fsyncs,
-        apart,
-    )
+
+    def answered() -> dict[str, object]:
+        return products.answer(
+            wanted,
+            question,
+            lambda: timeouts.advise(record, stops, stopping, question),
+            record,
+            stops,
+            stopping,
+            fsyncs,
+            apart,
+        )
+
+    while True:
+        refused: NotEnough | None = None
+        document: dict[str, object] = {}
+        try:
+            document = answered()
+        except NotEnough as error:
+            refused = error
+        if record.is_complete():
+            break
+    if refused is not None:
+        raise refused
+    return document
 
 
 def _report(reader: Reader, question: Question, limits: LimitsConfig) -> dict[str, object]:

@@ -9,6 +9,7 @@ import pytest
 from analyzer import synthetic as made
 
 from truechimer_analyzer import timeouts
+from truechimer_analyzer.answers import answer
 from truechimer_analyzer.reading import Reader
 from truechimer_analyzer.stores import open_store
 from truechimer_analyzer.timeouts import gathering
@@ -51,13 +52,13 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Any:
     store.close()
 
 
-def answered(reader: Reader, most_whole: int, **options: str) -> dict[str, Any]:
+def answered(reader: Reader, **options: str) -> dict[str, Any]:
     told = {"from": "2026-11-22T19:00:00Z", "false_per_month": "9000", **options}
     question = parse_question("timeouts", told, made.T0 + 5000 * made.NS)
     pauses = reader.rows("truechimer_pause", ("duration_seconds", "pauses"))
     holder = holder_of(pauses, reader.every_series("truechimer_pause_window", WINDOW_FIELDS, SOURCE))
-    record = Probes.of(reader, most_whole).record(pauses, question.heartbeat_s)
-    assert (record.every.unlisted is None) == (most_whole > 0)
+    record = Probes.of(reader).record(pauses, question.heartbeat_s)
+    assert (record.every.unlisted is None) == (gathering.MOST_WHOLE > 0)
     try:
         return timeouts.advise(record, pauses, holder, question)
     except timeouts.TimeoutsRefused as refused:
@@ -70,11 +71,12 @@ def test_too_many_probes_are_answered_like_those_that_are_kept_whole(
 ) -> None:
     """Every figure but those of buckets (hedge, the mean trip), which are a hundredth off at most."""
     options = {} if heartbeat is None else {"heartbeat": heartbeat}
-    whole = answered(reader, 10**9, **options)
+    whole = answered(reader, **options)
     # More than half of each part: the tail is looked at no deeper.
     monkeypatch.setattr(gathering, "LISTED", 2000)
     monkeypatch.setattr(gathering, "_SAMPLE", 2000)
-    large = answered(reader, 0, **options)
+    monkeypatch.setattr(gathering, "MOST_WHOLE", 0)
+    large = answered(reader, **options)
     assert {key: whole["evidence"][key] for key in whole["evidence"]} == pytest.approx(large["evidence"])
     assert [use["use"] for use in whole["uses"]] == [use["use"] for use in large["uses"]]
     for one, other in zip(whole["uses"], large["uses"], strict=True):
@@ -101,7 +103,8 @@ def test_what_is_listed_is_enough_for_the_tail_and_the_rest_is_counted(
     monkeypatch.setattr(gathering, "LISTED", 200)
     pauses = reader.rows("truechimer_pause", ("duration_seconds", "pauses"))
     whole = Probes.of(reader).record(pauses, None).every
-    every = Probes.of(reader, 0).record(pauses, None).every
+    monkeypatch.setattr(gathering, "MOST_WHOLE", 0)
+    every = Probes.of(reader).record(pauses, None).every
     assert every.unlisted is not None
     assert len(every.rtt_s) == 5 * 200
     assert (every.count, every.replies) == (whole.count, whole.replies)
@@ -127,17 +130,48 @@ def test_a_timeout_that_too_many_outlast_is_refused_and_says_so(
     question = parse_question("timeouts", told, made.T0 + 5000 * made.NS)
     pauses = reader.rows("truechimer_pause", ("duration_seconds", "pauses"))
     holder = holder_of(pauses, reader.every_series("truechimer_pause_window", WINDOW_FIELDS, SOURCE))
-    record = Probes.of(reader, 0).record(pauses, None)
+    monkeypatch.setattr(gathering, "MOST_WHOLE", 0)
+    record = Probes.of(reader).record(pauses, None)
     with pytest.raises(timeouts.TimeoutsRefused) as refused:
         timeouts.advise(record, pauses, holder, question)
     assert "took longer than 0.001 s" in refused.value.document["uses"][0]["refused"]["reason"]
 
 
-def test_progress_tells_all_rows(reader: Reader) -> None:
+def test_products_ask_for_other_heartbeats_and_those_are_read_together(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same advice as from probes that are kept whole, in three readings at most."""
+    told = {
+        "from": "2026-11-22T19:00:00Z",
+        "false_per_month": "9000",
+        "product": "etcd,zookeeper,kafka-consumer,patroni,tikv",
+    }
+    whole = answer("timeouts", told, reader._store)["products"]
+    monkeypatch.setattr(gathering, "MOST_WHOLE", 0)
+    monkeypatch.setattr(gathering, "LISTED", 2000)
+    readings: list[int] = []
+
+    def count(done: int, rows: int) -> None:
+        readings.append(done == rows)
+
+    large = answer("timeouts", told, reader._store, progress=count)["products"]
+    assert 1 < sum(readings) <= 3
+    assert isinstance(whole, list)
+    assert isinstance(large, list)
+    for one, other in zip(whole, large, strict=True):
+        assert one["verdict"] == other["verdict"]
+        advised = {setting["setting"]: setting["advised"] for setting in one["settings"]}
+        assert advised == pytest.approx(
+            {setting["setting"]: setting["advised"] for setting in other["settings"]}, rel=0.011
+        )
+
+
+def test_progress_tells_all_rows(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
     """The last that is told is that all are read."""
     told: list[tuple[int, int]] = []
     watched = Reader(reader._store, reader.question, lambda done, rows: told.append((done, rows)))
     pauses = reader.rows("truechimer_pause", ("duration_seconds", "pauses"))
-    Probes.of(watched, 0).record(pauses, None)
+    monkeypatch.setattr(gathering, "MOST_WHOLE", 0)
+    Probes.of(watched).record(pauses, None)
     assert told[-1] == (12_000, 12_000)
     assert [done for done, _ in told] == sorted(done for done, _ in told)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 FIELDS = ("outcome", "rtt_seconds", "dscp")
 PATH_TAGS = ("cluster", "node", "peer", "via")
+# How far apart a path's probes are is told by so many of them.
+_GAPS_FROM = 10_000
 _UNREACHABLE = (ProbeOutcome.HOST_UNREACHABLE, ProbeOutcome.NET_UNREACHABLE)
 
 
@@ -63,7 +65,7 @@ class Collector:
         for each in ProbeOutcome:
             self._outcomes[each] += np.count_nonzero(probed.outcome == each)
         if len(time_s) > 1:
-            self._gaps_s.append(float(np.median(np.diff(time_s))))
+            self._gaps_s.append(float(np.median(np.diff(time_s[:_GAPS_FROM]))))
 
     def operations(self) -> Operations:
         """All that were added; paths are numbered in that order."""

@@ -1,8 +1,8 @@
 """A record of what a store holds of probes, however much that is.
 
 What fits into memory is read once and kept whole. Of more, paths are read one after the other, each whole:
-the slowest operations and silences are kept, the others counted (``listing``). Heartbeats at another
-interval are then a second reading.
+the slowest operations and silences are kept, the others counted (``listing``). Heartbeats at other
+intervals are then a second reading, of all that are asked for.
 """
 
 from __future__ import annotations
@@ -48,13 +48,12 @@ class Probes:
 
     reader: Reader
     paths: tuple[Tally, ...]
-    most_whole: int = MOST_WHOLE
 
     @classmethod
-    def of(cls, reader: Reader, most_whole: int = MOST_WHOLE) -> Probes:
+    def of(cls, reader: Reader) -> Probes:
         """What the question is about; what the kernel says of real connections is left out."""
         found = reader.tally(MEASUREMENT, PATH_TAGS)
-        return cls(reader, tuple(each for each in found if each.key[3] != Via.KERNEL.value), most_whole)
+        return cls(reader, tuple(each for each in found if each.key[3] != Via.KERNEL.value))
 
     @property
     def rows(self) -> int:
@@ -71,7 +70,7 @@ class Probes:
         ``heartbeat_s`` and ``lates`` tell what will be asked for, to spare a second reading or time.
         """
         edges_s = self._edges_s()
-        if self.rows <= self.most_whole:
+        if self.rows <= MOST_WHOLE:
             every, connects = Collector(Listing(edges_s, None)), Collector(Listing(edges_s, None))
             for probed in self.probed():
                 every.add(probed)
@@ -123,6 +122,7 @@ class _Large:
         self._gaps_s = probes.usual_gaps_s()
         self._silences: dict[float, Silences | None] = {}
         self._lateness: dict[float, Lateness | None] = {}
+        self._missing: tuple[set[float], set[float]] = set(), set()
 
     def record(self, heartbeat_s: float | None, *, lates: bool) -> Record:
         every = Collector(self._listing(count_delays=True))
@@ -140,25 +140,37 @@ class _Large:
 
         self._read([self._judged_s(heartbeat_s)], [0.0] if lates else [], take)
         return Record(
-            every.operations(), connects.operations(), streams[:MOST_PATHS], self.silences, self.lateness
+            every.operations(),
+            connects.operations(),
+            streams[:MOST_PATHS],
+            self.silences,
+            self.lateness,
+            self.is_complete,
         )
 
     def silences(self, heartbeat_s: float | None) -> Silences | None:
         judged_s = self._judged_s(heartbeat_s)
-        if judged_s not in self._silences:
-            self._read([judged_s], [])
-        return self._silences[judged_s]
+        if judged_s in self._silences:
+            return self._silences[judged_s]
+        self._missing[0].add(judged_s)
+        return next(iter(self._silences.values()))
 
     def lateness(self, heartbeat_s: float) -> Lateness | None:
-        if not self._gaps_s or heartbeat_s <= min(self._gaps_s):
-            # No path is probed oftener: one reading serves them all.
-            if 0.0 not in self._lateness:
-                self._read([], [0.0])
-            found = self._lateness[0.0]
-            return None if found is None else replace(found, heartbeat_s=heartbeat_s)
-        if heartbeat_s not in self._lateness:
-            self._read([], [heartbeat_s])
-        return self._lateness[heartbeat_s]
+        # Where no path is probed oftener, one reading serves all intervals.
+        key_s = heartbeat_s if self._gaps_s and heartbeat_s > min(self._gaps_s) else 0.0
+        if key_s not in self._lateness:
+            self._missing[1].add(key_s)
+        found = self._lateness.get(key_s)
+        return None if found is None else replace(found, heartbeat_s=heartbeat_s)
+
+    def is_complete(self) -> bool:
+        if not any(self._missing):
+            return True
+        judged_s, heartbeats_s = self._missing
+        self._missing = set(), set()
+        # Heartbeats that fit no probes ask for both.
+        self._read(sorted(judged_s), sorted(heartbeats_s | judged_s))
+        return False
 
     def _read(
         self,

@@ -27,6 +27,8 @@ class Record:
 
     ``silences(heartbeat_s)`` replays heartbeats (None: as often as was probed), None where no path shows
     two arrivals; ``lateness(heartbeat_s)`` says how late probes were for these, None without any.
+    ``is_complete()`` says whether these were at hand; if not, something like them was given, what was
+    asked for is read by now, and what was made of it is to be made again.
     """
 
     every: Operations
@@ -34,6 +36,7 @@ class Record:
     streams: Sequence[Stream]
     silences: Callable[[float | None], Silences | None]
     lateness: Callable[[float], Lateness | None]
+    is_complete: Callable[[], bool] = lambda: True
 
 
 def record_of(probes: Columns, pauses: Columns) -> Record:
