@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 
 import duckdb
@@ -18,7 +19,7 @@ from truechimer.readings import Reading
 from truechimer.samples import MEASUREMENTS, Sample
 from truechimer_analyzer.stores import Batch, StoreBusy, StoreFailed, open_store
 from truechimer_analyzer.stores.embedded import database as database_module
-from truechimer_analyzer.stores.embedded import open_embedded, writing
+from truechimer_analyzer.stores.embedded import open_embedded, series, writing
 from truechimer_analyzer.stores.embedded.arrival import ArrivalClock
 from truechimer_analyzer.stores.embedded.rows import distinct
 
@@ -591,3 +592,60 @@ def test_kill_loses_nothing_acknowledged(tmp_path):
     numbers, counts = np.unique(times // 100, return_counts=True)
     assert set(counts.tolist()) == {100}
     assert acknowledged <= set(numbers.tolist())
+
+
+@st.composite
+def told_apart(draw):
+    """Samples of a few series in any order of time, some with a zone, a field left out, or a time twice."""
+    count = draw(st.integers(0, 60))
+    return [
+        sample(
+            draw(st.integers(0, 50)),
+            draw(st.sampled_from(["a", "b", "ü"])),
+            tags=draw(st.sampled_from([{}, {"zone": "z"}])),
+            **draw(st.sampled_from([{"leap": 1}, {"offset_seconds": 0.25 + n}])),
+        )
+        for n in range(count)
+    ]
+
+
+@settings(max_examples=25)
+@given(told_apart(), st.integers(1, 20), st.integers(0, 50), st.integers(0, 50))
+def test_series_are_the_rows_told_apart_however_few_are_read_at_once(samples, at_once, since, until):
+    """By node only: zones fall together; each in order of time; only the window's rows."""
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(series, "ROWS_AT_ONCE", at_once)
+        store = open_store(f"embedded:{folder}")
+        for half in (samples[::2], samples[1::2]):
+            store.write(batch(*half))
+        fields = ("offset_seconds", "leap")
+        rows = store.samples("truechimer_kernel", fields, since, until)
+        found = store.tally("truechimer_kernel", ("cluster", "node"), since, until)
+        assert [each.key for each in found] == sorted({("c", node) for node in rows.tags["node"]})
+        got = list(store.series("truechimer_kernel", fields, ("cluster", "node"), found, since, until))
+        assert [each.key for each in got] == [each.key for each in found]
+        for tallied, each in zip(found, got, strict=True):
+            own = rows.tags["node"] == each.key[1]
+            assert each.time_ns.tolist() == rows.time_ns[own].tolist()
+            assert (tallied.rows, tallied.first_ns, tallied.last_ns) == (
+                own.sum(),
+                each.time_ns[0],
+                each.time_ns[-1],
+            )
+            for name in fields:
+                assert sorted(each.fields[name], key=str) == pytest.approx(
+                    sorted(rows.fields[name][own], key=str), nan_ok=True
+                )
+                assert each.fields[name].dtype == np.float64
+        store.close()
+
+
+def test_series_that_nobody_reads_to_the_end_let_the_store_close(store):
+    """An answer that is given up leaves no query behind."""
+    store.write(batch(*(sample(at, f"n{at % 7}") for at in range(70))))
+    found = store.tally("truechimer_kernel", ("node",), 0, FAR_NS)
+    reading = store.series("truechimer_kernel", ("leap",), ("node",), found, 0, FAR_NS)
+    assert next(reading).key == ("n0",)
+    reading.close()
+    with pytest.raises(UserError, match="has no tag"):
+        store.tally("truechimer_kernel", ("peer",), 0, 1)

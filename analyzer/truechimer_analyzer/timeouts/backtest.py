@@ -9,6 +9,7 @@ is from a crash. What is predicted of each span is by the mistakes that the same
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -123,13 +124,15 @@ def _edges(operations: Operations) -> list[float]:
 def _advised(operations: Operations, cut: list[Span], tails: dict[float, Tail], target: float) -> list[Trial]:
     """The fixed timeouts that would have been advised at the beginning of each span, for each target."""
     trials: dict[str, Trial] = {}
+    quick_s = 0.0 if operations.unlisted is None else operations.unlisted.quick_s
     for factor in TARGETS:
         folds, timeouts_s = [], []
         for span in cut:
             tail = tails[span.since_s]
             timeout_s = (tail.smallest(min(1.0, target * factor)) or tail.strictest()).timeout_s
             late_s = operations.time_s[operations.rtt_s > timeout_s]
-            folds.append(_fold(span, late_s, span.ahead, timeout_s))
+            fold = _fold(span, late_s, span.ahead, timeout_s)
+            folds.append(replace(fold, is_least=timeout_s < quick_s))
             timeouts_s.append(timeout_s)
         name = f"fixed({_range(timeouts_s)})"
         trials.setdefault(name, Trial(name, "request", True, folds, timeouts_s))

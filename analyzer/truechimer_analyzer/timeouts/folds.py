@@ -85,7 +85,10 @@ def _between(
 
 @dataclass(frozen=True, slots=True)
 class Fold:
-    """One span judged; ``predicted_upper`` is of mistakes per operation."""
+    """One span judged; ``predicted_upper`` is of mistakes per operation.
+
+    ``is_least``: there may have been more mistakes than those, of operations that are only counted.
+    """
 
     since_s: float
     until_s: float
@@ -93,6 +96,7 @@ class Fold:
     mistakes_s: NDArray[np.float64]
     detection_s: float
     predicted_upper: float
+    is_least: bool = False
 
     def document(self, per_month: float) -> dict[str, object]:
         """The fold in the contract's units; ``per_month`` is how many operations a month has."""
@@ -101,6 +105,7 @@ class Fold:
             "to": iso(round(self.until_s * NS)),
             "operations": self.operations,
             "mistakes": len(self.mistakes_s),
+            "at_least": self.is_least,
             "mistakes_per_month": len(self.mistakes_s) / self.operations * per_month,
             "predicted_upper_per_month": self.predicted_upper * per_month,
             "detection_mean_s": self.detection_s,
@@ -128,6 +133,7 @@ class Trial:
             "fitted": self.fitted,
             "operations": operations,
             "mistakes": mistakes,
+            "at_least": any(fold.is_least for fold in self.folds),
             "mistakes_per_month": mistakes / operations * per_month,
             "predicted_upper_per_month": predicted * per_month,
             "detection_mean_s": float(np.average([fold.detection_s for fold in self.folds], weights=weights)),

@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 ROWS_AT_ONCE = 5_000_000
 
 
-def batches(of: Sequence[Tally], rows_at_once: int = ROWS_AT_ONCE) -> Iterator[list[Tally]]:
-    """Neighbours that are read in one scan: as many as have no more rows than that, one at least."""
+def batches(of: Sequence[Tally]) -> Iterator[list[Tally]]:
+    """Neighbours that are read in one scan: with ``ROWS_AT_ONCE`` at most, one at least."""
     batch: list[Tally] = []
     rows = 0
     for each in of:
-        if batch and rows + each.rows > rows_at_once:
+        if batch and rows + each.rows > ROWS_AT_ONCE:
             yield batch
             batch, rows = [], 0
         batch.append(each)
