@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from truechimer_analyzer.importing import ping
-from truechimer_analyzer.importing.found import NS, Line, Note, Probe, Refused
+from truechimer_analyzer.importing.found import NS, Block, Line, Note, Probe, Refused, Replies
 
 HEAD = "PING db-2 (10.0.0.2) 56(84) bytes of data."
 
@@ -122,3 +122,60 @@ def test_every_number_sent_is_told_once(lost):
     got = probes(HEAD, *(reply(n) for n in range(1, 100) if n not in lost))
     assert sorted(p.time_ns // NS for p in got) == list(range(99))
     assert sum(p.rtt_s is None for p in got) == len(lost)
+
+
+def test_a_reply_whose_time_cannot_be_read_is_refused_and_is_no_loss():
+    """It came: only how soon is not known. Before, in between, late, and with a decimal comma."""
+    texts = [HEAD, *(reply(n, at=1000.0 + n) for n in (1, 2))]
+    texts += [reply(3, -5, at=1003.0), "64 bytes from db-2: icmp_seq=4 ttl=64", reply(6, "0,7", at=1006.0)]
+    texts += [reply(5, -1, at=1006.5), reply(7, at=1007.0)]
+    every = found(*texts)
+    assert [each.rtt_s for each in every if isinstance(each, Probe)] == [0.001, 0.001, 0.0007, 0.001]
+    assert sum(isinstance(each, Refused) for each in every) == 3
+
+
+def test_macs_timeouts_are_losses_that_the_gaps_tell():
+    """The line itself is nothing new."""
+    every = found(HEAD, reply(1, at=1001.0), "Request timeout for icmp_seq 2", reply(3, at=1003.0))
+    assert [each.rtt_s for each in every] == [0.001, 0.001, None]
+
+
+@st.composite
+def outputs(draw):
+    """Blocks of lines as ping writes them, with gaps, wraps, late and double ones, other lines in between."""
+    stamped, seq, at = draw(st.booleans()), draw(st.sampled_from([1, 0, 65_500])), 1000.0
+    texts = [HEAD] if draw(st.booleans()) else []
+    for _ in range(draw(st.integers(1, 8))):
+        kind = draw(st.integers(0, 9))
+        if kind == 0:
+            texts.append(draw(LINES.filter(bool).map(lambda some: some[0])))
+        elif kind == 1:
+            seq, at = (seq + draw(st.sampled_from([2, 3, 1030, 40_000, 65_530]))) % 65_536, at + 0.5
+        for _ in range(draw(st.integers(1, 30))):
+            ms = draw(st.sampled_from([0.05, 1.0, 2.34, 999.0]))
+            texts.append(reply(seq, ms, at if stamped else None))
+            seq, at = (seq + 1) % 65_536, at + draw(st.sampled_from([0.0, 0.2, 1.0]))
+    return texts
+
+
+@given(outputs(), st.integers(1, 60), st.sampled_from(["\n", "\r\n"]))
+def test_blocks_tell_what_lines_do(texts, size, end):
+    """However the lines fall into blocks: the same findings in the same order."""
+    texts = [text.replace("\n", " ") for text in texts]
+    blocks = [
+        Block(begin + 1, "".join(text + end for text in texts[begin : begin + size]))
+        for begin in range(0, len(texts), size)
+    ]
+    told = []
+    for each in ping.parse(blocks, 0):
+        told += each.singly() if isinstance(each, Replies) else [each]
+    singly = found(*(text.rstrip("\r") for text in texts))
+    assert told == singly
+
+
+def test_blocks_of_replies_come_as_a_whole():
+    """All of a hundred in two pieces: the first, and what follows it."""
+    text = "".join(reply(n, round(1.0 + n / 100, 2), 1000.0 + n) + "\n" for n in range(1, 101))
+    every = list(ping.parse([Block(1, text)], 0))
+    assert [type(each) for each in every] == [Probe, Replies]
+    assert len(every[1].rtt_s) == 99

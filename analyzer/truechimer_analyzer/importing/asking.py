@@ -9,7 +9,7 @@ from truechimer.errors import NotEnough, UserError
 from truechimer_analyzer.importing import csv, hlog, jvmgclog, ping
 from truechimer_analyzer.importing.columns import columns
 from truechimer_analyzer.importing.found import MS
-from truechimer_analyzer.importing.lines import lines_of
+from truechimer_analyzer.importing.lines import blocks_of, singly
 from truechimer_analyzer.importing.placing import Labels, Tally, placed
 from truechimer_analyzer.importing.samples import batches, check_label
 from truechimer_analyzer.window import iso, parse_duration, parse_time
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from truechimer_analyzer.importing.csv import Kind
-    from truechimer_analyzer.importing.found import Found, Line
+    from truechimer_analyzer.importing.found import Block, Found, Line
     from truechimer_analyzer.stores import Batch
 
 FORMATS = ("csv", "ping", "jvm-gc-log", "hlog")
@@ -84,20 +84,22 @@ class Wish:
             if value is not None and self.format not in formats:
                 raise UserError(f"--{option} is for --format {' and '.join(formats)}, not for {self.format}")
 
-    def parse(self, lines: Iterable[Line]) -> Iterator[Found]:
+    def parse(self, blocks: Iterable[Line | Block]) -> Iterator[Found]:
         """What the lines tell."""
         begin_ns = parse_time(self.begin or BEGIN, "begin")
         if self.format == "csv":
             kind = self.kind or ("pauses" if self.source is not None else None)
-            return csv.parse(lines, csv.Layout(self.time_column, self.value_column, self.unit, kind))
+            return csv.parse(singly(blocks), csv.Layout(self.time_column, self.value_column, self.unit, kind))
         if self.format == "ping":
             interval_s = (
                 ping.INTERVAL_S if self.interval is None else parse_duration(self.interval, "interval")
             )
-            return ping.parse(lines, begin_ns, interval_s)
+            return ping.parse(blocks, begin_ns, interval_s)
         if self.format == "jvm-gc-log":
-            return jvmgclog.parse(lines, begin_ns)
-        return hlog.parse(lines, begin_ns, hlog.NS_S if self.unit is None else csv.UNITS_S[self.unit])
+            return jvmgclog.parse(singly(blocks), begin_ns)
+        return hlog.parse(
+            singly(blocks), begin_ns, hlog.NS_S if self.unit is None else csv.UNITS_S[self.unit]
+        )
 
 
 def import_file(path: Path, wish: Wish, write: Callable[[Batch], object]) -> dict[str, object]:
@@ -108,8 +110,8 @@ def import_file(path: Path, wish: Wish, write: Callable[[Batch], object]) -> dic
     """
     wish.check()
     labels, tally = wish.labels(), Tally()
-    with lines_of(path) as lines:
-        for batch in batches(placed(wish.parse(lines), tally), labels):
+    with blocks_of(path) as blocks:
+        for batch in batches(placed(wish.parse(blocks), tally), labels):
             write(batch)
     return _document(path, wish, tally)
 
@@ -125,8 +127,8 @@ def answer_file(command: str, options: Mapping[str, str], path: Path, wish: Wish
 
     wish.check()
     labels, tally = wish.labels(), Tally()
-    with lines_of(path) as lines:
-        kept = columns(placed(wish.parse(lines), tally), labels)
+    with blocks_of(path) as blocks:
+        kept = columns(placed(wish.parse(blocks), tally), labels)
     imported = _document(path, wish, tally)
     from_ns, to_ns = _window(tally)
     asked = dict(options)

@@ -10,13 +10,16 @@ import numpy as np
 from truechimer.codes import ProbeOutcome, Via
 from truechimer.errors import UserError
 from truechimer.samples import COMMON_TAGS, MEASUREMENTS
-from truechimer_analyzer.importing.found import Probe, Stop, Watched
+from truechimer_analyzer.importing.found import Probe, Replies, Stop
 from truechimer_analyzer.importing.samples import peer_of, source_of
 from truechimer_analyzer.stores import Columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from numpy.typing import NDArray
+
+    from truechimer_analyzer.importing.found import Measured
     from truechimer_analyzer.importing.placing import Labels
 
 MOST_ROWS = 5_000_000
@@ -44,6 +47,13 @@ class _Rows:
         for column, value in zip(self._values, values, strict=True):
             column.append(value)
 
+    def extend(self, time_ns: NDArray[np.int64], tags: tuple[str, ...], values: NDArray[np.float64]) -> None:
+        """Rows of one series; ``values`` (fields, rows)."""
+        self._time_ns.frombytes(time_ns.tobytes())
+        self._series.extend([self._numbers.setdefault(tags, len(self._numbers))] * len(time_ns))
+        for column, some in zip(self._values, values, strict=True):
+            column.frombytes(some.tobytes())
+
     def columns(self, labels: Labels) -> Columns:
         """All of them, in their order."""
         time_ns = np.array(self._time_ns, dtype=np.int64)
@@ -61,7 +71,7 @@ class _Rows:
         return Columns(self._measurement, time_ns, time_ns, tags, fields)
 
 
-def columns(measured: Iterable[Probe | Stop | Watched], labels: Labels) -> list[Columns]:
+def columns(measured: Iterable[Measured], labels: Labels) -> list[Columns]:
     """The rows of each measurement; a lost probe has no round trip (NaN). UserError beyond ``MOST_ROWS``."""
     probes = _Rows("truechimer_rtt", ("peer", "via"), ("outcome", "rtt_seconds"))
     stops = _Rows(
@@ -77,6 +87,9 @@ def columns(measured: Iterable[Probe | Stop | Watched], labels: Labels) -> list[
         if isinstance(each, Probe):
             values = (lost, nan) if each.rtt_s is None else (reply, each.rtt_s)
             probes.add(each.time_ns, (peer_of(each, labels), Via.ICMP.value), values)
+        elif isinstance(each, Replies):
+            answered = np.array([np.full(len(each.rtt_s), reply), each.rtt_s])
+            probes.extend(each.time_ns, (peer_of(each, labels), Via.ICMP.value), answered)
         elif isinstance(each, Stop):
             sync_s = nan if each.sync_s is None else each.sync_s
             pauses = nan if each.pauses == 1 else float(each.pauses)

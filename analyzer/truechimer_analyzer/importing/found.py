@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from truechimer.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+    from numpy.typing import NDArray
 
 NS = 1_000_000_000
 MS = 1_000_000
@@ -24,12 +30,32 @@ class Line(NamedTuple):
     why: str | None = None
 
 
+class Block(NamedTuple):
+    """Whole lines with their ends, the first of which has this number; text without NUL."""
+
+    number: int
+    text: str
+
+
 class Probe(NamedTuple):
     """One probe, sent at ``time_ns`` (Unix ns); ``rtt_s`` None: lost. ``peer``: whom it asked, if told."""
 
     time_ns: int
     rtt_s: float | None
     peer: str | None = None
+
+
+class Replies(NamedTuple):
+    """Probes that were all answered: when each was sent (n,), int64 Unix ns, and its round trip (n,), s."""
+
+    time_ns: NDArray[np.int64]
+    rtt_s: NDArray[np.float64]
+    peer: str | None = None
+
+    def singly(self) -> Iterator[Probe]:
+        """One by one."""
+        for time_ns, rtt_s in zip(self.time_ns.tolist(), self.rtt_s.tolist(), strict=True):
+            yield Probe(time_ns, rtt_s, self.peer)
 
 
 class Stop(NamedTuple):
@@ -72,7 +98,8 @@ class Note(NamedTuple):
     text: str
 
 
-Found: TypeAlias = Probe | Stop | Watched | Refused | Note
+Measured: TypeAlias = "Probe | Replies | Stop | Watched"
+Found: TypeAlias = "Probe | Replies | Stop | Watched | Refused | Note"
 
 
 class OtherFormat(UserError):  # noqa: N818 - reads as the statement it is

@@ -9,24 +9,31 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from truechimer_analyzer.importing.found import (
     NS,
+    Block,
     Found,
     Line,
     Note,
     Probe,
     Refused,
+    Replies,
     decimal,
     is_length,
     is_time,
     refuse,
 )
+from truechimer_analyzer.importing.lines import singly
+from truechimer_analyzer.importing.pingblocks import WRAP, replies_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable, Iterator
+
+    from truechimer_analyzer.importing.pingblocks import Quick
 
 INTERVAL_S = 1.0
-WRAP = 1 << 16
 # A reply that comes so many probes late is still that probe's; what is further back is another run.
 LATE = 1024
 LONGEST_LINE = 4096
@@ -35,14 +42,16 @@ _MOST_BEHIND = 10 * WRAP
 
 _REPLY = re.compile(
     r"(?:\[(\d{1,12}\.\d{1,9})\] )?\d+ bytes from .*?(?:icmp_)?seq[= ](\d{1,5})\b"
-    r".*?time[=<](-?[\d.]{1,30}) ms(.*)"
+    r".*?time[=<](-?[\d.,]{1,30}) ms(.*)"
 )
+# A reply whose time cannot be read: it came all the same.
+_UNREAD = re.compile(r"(?:\[\d{1,12}\.\d{1,9}\] )?\d+ bytes from .*?(?:icmp_)?seq[= ](\d{1,5})\b")
 _HEADER = re.compile(r"(?:\[[\d.]+\] )?PING (\S+)")
 _SUMMARY = re.compile(r"(\d{1,9}) packets transmitted, .*?(?:time (\d{1,12})ms)?$")
 _KNOWN = re.compile(
-    r"---|rtt |round-trip |pipe \d|no answer yet|From |ping: |.*(?:, ipg/ewma|packets transmitted|errno|"
-    r"Unreachable|exceeded|filtered|wrong data byte|truncated|DIFFERENT ADDRESS)|WARNING:|Warning:|\s|\^C|"
-    r"\d+/\d+ packets|#\d+\s|cp:|dp:",
+    r"---|Request timeout for |rtt |round-trip |pipe \d|no answer yet|From |ping: |WARNING:|Warning:|\s|\^C|"
+    r".*(?:, ipg/ewma|packets transmitted|errno|Unreachable|exceeded|filtered|wrong data byte|truncated|"
+    r"DIFFERENT ADDRESS)|\d+/\d+ packets|#\d+\s|cp:|dp:",
 )
 _STAMP = re.compile(r"\[\d{1,12}\.\d{1,9}\] ")
 UNTIMED = (
@@ -52,34 +61,63 @@ UNTIMED = (
 OTHER_INTERVAL = "the summary says that probes were {found_s:.3g} s apart: --interval says so"
 
 
-def parse(lines: Iterable[Line], begin_ns: int, interval_s: float = INTERVAL_S) -> Iterator[Found]:
-    """Probes of a file with one run of ping or several.
+def parse(lines: Iterable[Line | Block], begin_ns: int, interval_s: float = INTERVAL_S) -> Iterator[Found]:
+    """Probes of a file with one run of ping or several; of blocks of nothing but replies together.
 
     Without -D they are ``interval_s`` apart from ``begin_ns`` on. A lost probe is placed between its
     neighbours. Probes before the first reply count as lost where the run's header is there, those after the
     last one where its summary is, but for the very last, which may have been under way.
     """
     run = _Run(begin_ns, round(interval_s * NS), None, is_whole=False)
-    for line in lines:
-        text = line.text
-        if line.why is not None:
-            yield refuse(line, line.why)
-        elif len(text) > LONGEST_LINE:
-            yield refuse(line, "longer than any line of ping")
-        elif (reply := _REPLY.match(text)) is not None:
-            if run.is_over_by(int(reply.group(2))):
-                yield from run.end(None)
-                run = run.following()
-            yield from run.reply(line, *reply.groups())
-        elif (header := _HEADER.match(text)) is not None:
-            yield from run.end(None)
-            run = _Run(run.next_ns, round(interval_s * NS), header.group(1), is_whole=True)
-        elif (summary := _SUMMARY.match(text)) is not None:
-            yield from run.end(int(summary.group(1)))
-            yield from _interval_of_summary(summary, interval_s, is_timed=run.is_timed)
-        elif text and not _KNOWN.match(_STAMP.sub("", text, count=1)):
-            yield refuse(line, _why(text))
+    for some in lines:
+        quick = replies_of(some) if isinstance(some, Block) else None
+        if quick is not None:
+            run = yield from _take_all(run, quick)
+            continue
+        for line in singly((some,)):
+            run = yield from _take(run, line, interval_s)
     yield from run.end(None)
+
+
+def _take_all(run: _Run, quick: Quick) -> Generator[Found, None, _Run]:
+    begin = 0
+    while begin < len(quick.rtt_s):
+        together = run.following_on(quick, begin)
+        if together:
+            yield from run.replies(quick, begin, begin + together)
+            begin += together
+            continue
+        stamp, seq, time = quick.parts[begin]
+        if run.is_over_by(int(seq)):
+            yield from run.end(None)
+            run = run.following()
+        yield from run.reply(Line(0, ""), stamp or None, seq, time, "")
+        begin += 1
+    return run
+
+
+def _take(run: _Run, line: Line, interval_s: float) -> Generator[Found, None, _Run]:
+    text = line.text
+    if line.why is not None:
+        yield refuse(line, line.why)
+    elif len(text) > LONGEST_LINE:
+        yield refuse(line, "longer than any line of ping")
+    elif (reply := _REPLY.match(text)) is not None:
+        if run.is_over_by(int(reply.group(2))):
+            yield from run.end(None)
+            run = run.following()
+        yield from run.reply(line, *reply.groups())
+    elif (header := _HEADER.match(text)) is not None:
+        yield from run.end(None)
+        run = _Run(run.next_ns, round(interval_s * NS), header.group(1), is_whole=True)
+    elif (summary := _SUMMARY.match(text)) is not None:
+        yield from run.end(int(summary.group(1)))
+        yield from _interval_of_summary(summary, interval_s, is_timed=run.is_timed)
+    elif text and not _KNOWN.match(_STAMP.sub("", text, count=1)):
+        yield refuse(line, _why(text))
+        if (unread := _UNREAD.match(text)) is not None:
+            run.strike(int(unread.group(1)))
+    return run
 
 
 def _why(text: str) -> str:
@@ -114,10 +152,12 @@ class _Run:
     def reply(self, line: Line, stamp: str | None, seq: str, time: str, rest: str) -> Iterator[Found]:
         """A line of a reply, and the probes before it that were lost."""
         rtt_s = decimal(time) / 1e3
-        if int(seq) >= WRAP or not is_length(rtt_s):
-            yield refuse(
-                line, "icmp_seq is beyond 65535" if int(seq) >= WRAP else "its time is no length of time"
-            )
+        if int(seq) >= WRAP:
+            yield refuse(line, "icmp_seq is beyond 65535")
+            return
+        if not is_length(rtt_s):
+            yield refuse(line, "its time is no length of time")
+            self.strike(int(seq))
             return
         if "(DUP!)" in rest:
             return
@@ -137,6 +177,43 @@ class _Run:
             yield from self._forward(self._last + step, sent_ns, rtt_s)
         else:
             yield from self._late(self._last + step - WRAP, sent_ns, rtt_s)
+
+    def strike(self, seq: int) -> None:
+        """A probe that was answered, nobody knows how soon: no loss."""
+        step = (seq - self._last) % WRAP
+        if self._first is None or seq >= WRAP or step == 0:
+            return
+        if step >= WRAP // 2:
+            self._missing.pop(self._last + step - WRAP, None)
+            return
+        for number in range(self._last + 1, self._last + step):
+            self._missing[number] = self._last_ns + (number - self._last) * self._interval_ns
+        self._last_ns += step * self._interval_ns
+        self._last += step
+
+    def following_on(self, quick: Quick, begin: int) -> int:
+        """How many replies from ``begin`` on are just the next ones, each in its turn."""
+        if self._ended or self._first is None or (quick.seq[begin] - self._last) % WRAP != 1:
+            return 0
+        count = quick.unbroken(begin)
+        if self._missing:
+            # Until the first of them can be answered no more.
+            count = min(count, next(iter(self._missing)) + LATE - self._last)
+        if quick.sent_ns is None and not is_time(self._last_ns + count * self._interval_ns):
+            return 0
+        return max(0, count)
+
+    def replies(self, quick: Quick, begin: int, end: int) -> Iterator[Found]:
+        """Those that ``following_on`` counted."""
+        if quick.sent_ns is None:
+            sent_ns = self._last_ns + self._interval_ns * np.arange(1, end - begin + 1)
+        else:
+            sent_ns = quick.sent_ns[begin:end]
+            self.is_timed = True
+        self._last += end - begin
+        self._last_ns = int(sent_ns[-1])
+        self.next_ns = max(self.next_ns, int(sent_ns.max()) + self._interval_ns)
+        yield Replies(sent_ns, quick.rtt_s[begin:end], self._peer)
 
     def is_over_by(self, seq: int) -> bool:
         """Whether this number can only be of another run, whose header is missing."""

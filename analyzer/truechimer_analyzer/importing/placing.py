@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from truechimer_analyzer.importing.found import MS, NS, Found, Note, Probe, Refused, Stop, Watched
+from truechimer_analyzer.importing.found import MS, NS, Found, Note, Probe, Refused, Replies, Stop, Watched
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from truechimer_analyzer.importing.found import Measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +70,36 @@ class _Spread:
         self._given_ns, self._placed_ns = time_ns, placed_ns
         return placed_ns
 
+    def is_free(self, replies: Replies) -> bool:
+        """Whether these all stay where they are."""
+        time_ns = replies.time_ns
+        return bool(time_ns[0] > self._placed_ns and (time_ns[1:] > time_ns[:-1]).all())
 
-def placed(found: Iterable[Found], tally: Tally) -> Iterator[Probe | Stop | Watched]:
+    def take(self, replies: Replies) -> None:
+        """They stayed."""
+        self._given_ns = self._placed_ns = int(replies.time_ns[-1])
+
+
+def _together(replies: Replies, spread: _Spread, tally: Tally) -> Iterator[Measured]:
+    tally.imported += len(replies.time_ns)
+    if spread.is_free(replies):
+        spread.take(replies)
+        tally.span(int(replies.time_ns[0]), int(replies.time_ns[-1]))
+        yield replies
+        return
+    for each in replies.singly():
+        time_ns = spread.place(each.time_ns)
+        tally.span(time_ns, time_ns)
+        yield each._replace(time_ns=time_ns)
+
+
+def placed(found: Iterable[Found], tally: Tally) -> Iterator[Measured]:
     """The measurements among what was found; the rest goes to ``tally``."""
     spreads: dict[object, _Spread] = {}
     for each in found:
+        if isinstance(each, Replies):
+            yield from _together(each, spreads.setdefault(("peer", each.peer), _Spread()), tally)
+            continue
         if isinstance(each, Probe):
             key: object = ("peer", each.peer)
         elif isinstance(each, Stop):

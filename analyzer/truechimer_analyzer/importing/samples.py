@@ -10,12 +10,13 @@ from truechimer.codes import ProbeOutcome, Via
 from truechimer.errors import UserError
 from truechimer.lineprotocol import encode_lines
 from truechimer.samples import Sample
-from truechimer_analyzer.importing.found import Probe, Stop, Watched
+from truechimer_analyzer.importing.found import Probe, Replies, Stop, Watched
 from truechimer_analyzer.stores import Batch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from truechimer_analyzer.importing.found import Measured
     from truechimer_analyzer.importing.placing import Labels
 
 BATCH_ROWS = 20_000
@@ -29,14 +30,15 @@ def check_label(option: str, text: str) -> str:
     return text
 
 
-def batches(measured: Iterable[Probe | Stop | Watched], labels: Labels) -> Iterator[Batch]:
+def batches(measured: Iterable[Measured], labels: Labels) -> Iterator[Batch]:
     """Batches of ``BATCH_ROWS``; the same measurements under the same names have the same identities."""
     waiting: list[Sample] = []
-    for each in measured:
-        waiting.append(sample(each, labels))
-        if len(waiting) >= BATCH_ROWS:
-            yield _batch(waiting)
-            waiting = []
+    for some in measured:
+        for each in some.singly() if isinstance(some, Replies) else (some,):
+            waiting.append(sample(each, labels))
+            if len(waiting) >= BATCH_ROWS:
+                yield _batch(waiting)
+                waiting = []
     if waiting:
         yield _batch(waiting)
 
@@ -76,7 +78,7 @@ def sample(measured: Probe | Stop | Watched, labels: Labels) -> Sample:
     return Sample("truechimer_pause_window", tags, fields, measured.time_ns)
 
 
-def peer_of(probe: Probe, labels: Labels) -> str:
+def peer_of(probe: Probe | Replies, labels: Labels) -> str:
     """Whom a probe asked: as was asked for, else as the file says."""
     return labels.peer if labels.is_peer_asked or probe.peer is None else probe.peer
 
