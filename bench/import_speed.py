@@ -40,13 +40,13 @@ def parts(path: Path) -> None:
     lap("import the command")
     from truechimer_analyzer.importing.asking import Wish
     from truechimer_analyzer.importing.columns import columns
-    from truechimer_analyzer.importing.lines import lines_of
+    from truechimer_analyzer.importing.lines import blocks_of
     from truechimer_analyzer.importing.placing import Tally, placed
 
     lap("import the parsers")
     wish, tally = Wish("ping"), Tally()
-    with lines_of(path) as lines:
-        kept = columns(placed(wish.parse(lines), tally), wish.labels())
+    with blocks_of(path) as blocks:
+        kept = columns(placed(wish.parse(blocks), tally), wish.labels())
     lap("parse")
     from truechimer_analyzer.answers import answer
     from truechimer_analyzer.stores.inmemory import InMemoryStore

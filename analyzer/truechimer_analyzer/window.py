@@ -228,6 +228,8 @@ def groups(*keys: NDArray[np.object_]) -> Iterator[tuple[tuple[str, ...], NDArra
 
 def encode(*keys: NDArray[np.object_]) -> tuple[NDArray[np.intp], list[tuple[str, ...]]]:
     """Each row's tuple of keys as a number, and the tuples that the numbers stand for."""
+    if len(keys[0]) and all((key == key[0]).all() for key in keys):
+        return np.zeros(len(keys[0]), dtype=np.intp), [tuple(str(key[0]) for key in keys)]
     numbers: dict[tuple[str, ...], int] = {}
     rows = zip(*(key.tolist() for key in keys), strict=True)
     codes = np.fromiter((numbers.setdefault(row, len(numbers)) for row in rows), dtype=np.intp)

@@ -125,7 +125,8 @@ def test_rfc_6298_by_hand() -> None:
 def test_the_percentile_is_of_replies_that_had_arrived(some: list[float], window: int, every: int) -> None:
     asked = d.Requests(np.arange(len(some)) * INTERVAL_S, np.array(some))
     found = d.Percentile(2.0, 0.75, window, every).timeouts_s(asked).tolist()
-    replies = [x for _, x in sorted((n * INTERVAL_S + x, x) for n, x in enumerate(some) if math.isfinite(x))]
+    arrived = sorted((n * INTERVAL_S + x, n, x) for n, x in enumerate(some) if math.isfinite(x))
+    replies = [x for *_, x in arrived]
     for number, timeout in enumerate(found):
         known = sum(n + x <= number for n, x in enumerate(some) if n < number and math.isfinite(x))
         last = sorted(replies[: known // every * every][-window:])

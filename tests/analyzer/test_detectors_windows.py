@@ -73,7 +73,3 @@ def test_the_exponential_mean_is_the_scalar_loops_to_the_bit(
         level = gain * value + (1.0 - gain) * level
         expected.append(level)
     assert windows.exponential_mean(np.array(some), gain, before).tolist() == expected
-    with pytest.MonkeyPatch.context() as patch:
-        # As of a long array.
-        patch.setattr(windows, "_MANY", 0)
-        assert windows.exponential_mean(np.array(some), gain, before).tolist() == expected

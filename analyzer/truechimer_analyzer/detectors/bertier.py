@@ -37,19 +37,21 @@ class Bertier:
     def deadlines_s(self, heard: Heartbeats) -> NDArray[np.float64]:
         """When the peer would be suspected, as of each arrival (m,)."""
         newest, delay_s = freshest(heard)
+        expected_s, usual_s, error_s = heard.once(
+            ("bertier", self.gamma, self.window), lambda: self._estimates(delay_s)
+        )
+        deadline_s = expected_s.copy()
+        deadline_s[1:] += self.phi * error_s + self.beta * usual_s
+        deadline_s += newest.sent_s
+        deadline_s += heard.interval_s
+        return expand(heard, deadline_s)
+
+    def _estimates(
+        self, delay_s: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         expected_s = sliding_mean(delay_s, self.window)
         # A_k − EA_k, EA by the heartbeats before: both are sent + …, so that the times of sending cancel.
         late_s = delay_s[1:] - expected_s[:-1]
         usual_s = exponential_mean(late_s, self.gamma, 0.0)
-        error_s = late_s
-        error_s[1:] -= usual_s[:-1]
-        np.abs(error_s, out=error_s)
-        margin_s = exponential_mean(error_s, self.gamma, 0.0)
-        margin_s *= self.phi
-        usual_s *= self.beta
-        margin_s += usual_s
-        deadline_s = expected_s
-        deadline_s[1:] += margin_s
-        deadline_s += newest.sent_s
-        deadline_s += heard.interval_s
-        return expand(heard, deadline_s)
+        late_s[1:] -= usual_s[:-1]
+        return expected_s, usual_s, exponential_mean(np.abs(late_s, out=late_s), self.gamma, 0.0)

@@ -9,13 +9,30 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
 
 
+class Remembering:
+    """What several settings of one detector have in common is worked out once."""
+
+    @cached_property
+    def _remembered(self) -> dict[object, tuple[Floats, ...]]:
+        return {}
+
+    def once(self, key: object, make: Callable[[], tuple[Floats, ...]]) -> tuple[Floats, ...]:
+        """What ``make`` made when it was first asked for under ``key``: not to be changed."""
+        found = self._remembered.get(key)
+        if found is None:
+            found = self._remembered[key] = make()
+        return found
+
+
 @dataclass(frozen=True)
-class Heartbeats:
+class Heartbeats(Remembering):
     """One path's heartbeats in the order in which they arrived; lost ones are gaps in ``sequence``.
 
     ``arrived_s`` (m,) never descends, on the monitor's clock; ``sequence`` (m,) numbers them as they were
@@ -72,7 +89,7 @@ def every_interval(delay_s: Floats, interval_s: float) -> Heartbeats:
 
 
 @dataclass(frozen=True)
-class Requests:
+class Requests(Remembering):
     """One path's requests in order of sending: ``sent_s`` (n,) and ``rtt_s`` (n,), NaN where no reply came.
 
     A reply later than the timeout still arrives and is still learned from: the prober waits for longer than

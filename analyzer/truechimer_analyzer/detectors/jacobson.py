@@ -44,18 +44,21 @@ class Jacobson:
         after_s = np.empty(len(rtt_s) + 1)
         after_s[0] = self.first_s
         if len(rtt_s):
-            first = float(rtt_s[0])
-            srtt_s = exponential_mean(rtt_s[1:], _ALPHA, first)
-            # RTTVAR goes first in the RFC: its deviation is from SRTT as it was before this reply.
-            deviation_s = rtt_s[1:].copy()
-            deviation_s[:1] -= first
-            deviation_s[1:] -= srtt_s[:-1]
-            np.abs(deviation_s, out=deviation_s)
-            margin_s = exponential_mean(deviation_s, _BETA, first / 2)
-            margin_s *= self.k
-            np.maximum(margin_s, self.granularity_s, out=margin_s)
-            after_s[1] = first + max(self.granularity_s, self.k * (first / 2))
-            np.add(srtt_s, margin_s, out=after_s[2:])
+            srtt_s, rttvar_s = asked.once("jacobson", lambda: _smoothed(rtt_s))
+            np.add(srtt_s, np.maximum(self.k * rttvar_s, self.granularity_s), out=after_s[1:])
         if self.least_s:
             np.maximum(after_s, self.least_s, out=after_s)
         return after_s[asked.known]
+
+
+def _smoothed(rtt_s: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """SRTT and RTTVAR after each reply (≥ 1)."""
+    first = float(rtt_s[0])
+    srtt_s = exponential_mean(rtt_s[1:], _ALPHA, first)
+    # RTTVAR goes first in the RFC: its deviation is from SRTT as it was before this reply.
+    deviation_s = rtt_s[1:].copy()
+    deviation_s[:1] -= first
+    deviation_s[1:] -= srtt_s[:-1]
+    np.abs(deviation_s, out=deviation_s)
+    rttvar_s = exponential_mean(deviation_s, _BETA, first / 2)
+    return np.concatenate([[first], srtt_s]), np.concatenate([[first / 2], rttvar_s])

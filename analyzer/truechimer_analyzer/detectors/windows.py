@@ -9,7 +9,6 @@ and merged as Chan, Golub and LeVeque (1979) do.
 
 from __future__ import annotations
 
-from itertools import accumulate, islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
 
 # Values worked on at once, so that they stay in the processor's cache.
 _AT_ONCE = 1 << 15
-_MANY = 2_000_000
-_filtered = 0
 
 
 def sliding_mean(values: Floats, window: int) -> Floats:
@@ -81,20 +78,13 @@ def sliding_moments(values: Floats, window: int) -> tuple[Floats, Floats]:
 
 
 def exponential_mean(values: Floats, gain: float, before: float) -> Floats:
-    """``m ← (1 − gain)·m + gain·value`` after each value (n,), from ``before``, rounded alike."""
-    global _filtered  # noqa: PLW0603 - how much was filtered so far decides how
-    if not len(values):
-        return np.empty(0)
-    kept = 1.0 - gain
-    _filtered += len(values)
-    if _filtered < _MANY:
-        means = accumulate((gain * values).tolist(), lambda mean, more: more + kept * mean, initial=before)
-        return np.fromiter(islice(means, 1, None), dtype=np.float64, count=len(values))
-    # Its import takes as long as two million values.
-    from scipy.signal import lfilter
+    """``m ← (1 − gain)·m + gain·value`` after each value (n,), from ``before``, rounded alike.
 
-    filtered, _ = lfilter([gain], [1.0, -kept], values, zi=[kept * before])
-    return np.asarray(filtered, dtype=np.float64)
+    A loop: in blocks it would round otherwise, so that what is constant would not stay so; and the import of
+    a library's filter takes as long as some ten million values.
+    """
+    kept, mean = 1.0 - gain, before
+    return np.array([mean := more + kept * mean for more in (gain * values).tolist()], dtype=np.float64)
 
 
 def _blocks(values: Floats, window: int) -> Iterator[tuple[int, Floats]]:

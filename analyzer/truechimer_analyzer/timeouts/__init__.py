@@ -6,6 +6,7 @@ First version: empirical, for operations that wait for one reply (``request``: e
 
 from __future__ import annotations
 
-from truechimer_analyzer.timeouts.advise import ASSUMPTIONS, TimeoutsRefused, advise
+from truechimer_analyzer.refused import TimeoutsRefused
+from truechimer_analyzer.timeouts.advise import ASSUMPTIONS, advise
 
 __all__ = ["ASSUMPTIONS", "TimeoutsRefused", "advise"]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from truechimer.errors import NotEnough
+from truechimer_analyzer.refused import TimeoutsRefused
 from truechimer_analyzer.timeouts import hedge, liveness, use
 from truechimer_analyzer.timeouts.backtest import backtest
 from truechimer_analyzer.timeouts.binding import lengths_s
@@ -39,14 +40,6 @@ ASSUMPTIONS = (
 
 _PROBE = "let the agents probe (mesh, [[probe]] of kind tcp or icmp) for a while, or widen --since"
 _PAUSES_ALONE = "nobody probed: what the network delays and loses is in none of these figures"
-
-
-class TimeoutsRefused(NotEnough):
-    """Every use was refused; ``document`` is the answer with the reasons and what is supported."""
-
-    def __init__(self, message: str, document: dict[str, Any], *, hint: str | None = None) -> None:
-        super().__init__(message, hint=hint)
-        self.document = document
 
 
 def advise(record: Record, pauses: Columns, holder: Holder, question: Question) -> dict[str, object]:
