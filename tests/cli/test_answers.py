@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from rich.console import Console
 
-from truechimer_cli import asking
+from truechimer_cli import nearest
 from truechimer_cli.main import run
 from truechimer_cli.tables.delays import rtt_tables
 from truechimer_cli.upping.folder import Folder
@@ -437,26 +437,26 @@ def test_stores_that_cannot_be_asked(capsys, store, code, said):
 
 
 def test_the_default_store_is_an_analyzer_then_ups_folder_then_the_systems(analyzer, monkeypatch, tmp_path):
-    monkeypatch.setattr(asking, "LOCAL_ANALYZER", analyzer.url)
-    monkeypatch.setattr(asking, "SYSTEM_STORE", tmp_path / "system")
+    monkeypatch.setattr(nearest, "LOCAL_ANALYZER", analyzer.url)
+    monkeypatch.setattr(nearest, "SYSTEM_STORE", tmp_path / "system")
     monkeypatch.setenv("TRUECHIMER_DATA_DIR", str(tmp_path / "data"))
-    assert asking.default_store() == analyzer.url
-    monkeypatch.setattr(asking, "LOCAL_ANALYZER", "http://127.0.0.1:1")
+    assert nearest.default_store() == analyzer.url
+    monkeypatch.setattr(nearest, "LOCAL_ANALYZER", "http://127.0.0.1:1")
     folder = Folder(tmp_path / "data")
     folder.hold()
     folder.tell("http://127.0.0.1:4711")
-    assert asking.default_store() == "http://127.0.0.1:4711"
+    assert nearest.default_store() == "http://127.0.0.1:4711"
     folder.release()
     (tmp_path / "system").mkdir()
     (tmp_path / "system" / "store").write_text("")
-    assert asking.default_store() == f"embedded:{tmp_path}/system"
+    assert nearest.default_store() == f"embedded:{tmp_path}/system"
     (folder.analyzer / "store").write_text("")
-    assert asking.default_store() == f"embedded:{folder.analyzer}"
+    assert nearest.default_store() == f"embedded:{folder.analyzer}"
 
 
 def test_no_store_at_all_is_exit_3_with_what_was_tried(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(asking, "LOCAL_ANALYZER", "http://127.0.0.1:1")
-    monkeypatch.setattr(asking, "SYSTEM_STORE", tmp_path / "system")
+    monkeypatch.setattr(nearest, "LOCAL_ANALYZER", "http://127.0.0.1:1")
+    monkeypatch.setattr(nearest, "SYSTEM_STORE", tmp_path / "system")
     monkeypatch.setenv("TRUECHIMER_DATA_DIR", str(tmp_path / "data"))
     assert run(["pauses"]) == 3
     told = capsys.readouterr().err
@@ -465,7 +465,7 @@ def test_no_store_at_all_is_exit_3_with_what_was_tried(monkeypatch, tmp_path, ca
 
 
 def test_without_the_analyzer_extra_a_folder_cannot_be_read(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(asking, "ANALYZER_MODULES", ("no_such_module_of_ours",))
+    monkeypatch.setattr(nearest, "ANALYZER_MODULES", ("no_such_module_of_ours",))
     assert run(["clocks", "--store", f"embedded:{tmp_path}"]) == 2
     assert "pip install 'truechimer[analyzer]'" in capsys.readouterr().err
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from truechimer_analyzer import pauses
+from truechimer_analyzer.pauses import asking
 
 if TYPE_CHECKING:
     from truechimer.config.model import LimitsConfig
@@ -14,4 +14,4 @@ if TYPE_CHECKING:
 
 def document(reader: Reader, question: Question, limits: LimitsConfig) -> dict[str, object]:  # noqa: ARG001
     """The contract's ``pauses``."""
-    return pauses.document(reader, question)
+    return asking.document(reader, question)

@@ -2,9 +2,3 @@
 
 With them: what others feel of it, and what the watched processes, their heaps and the disks were doing.
 """
-
-from __future__ import annotations
-
-from truechimer_analyzer.pauses.asking import document
-
-__all__ = ["document"]

@@ -47,7 +47,7 @@ def import_(
     """
     if format_ is None:
         raise UserError("import goes with --format", hint="csv, ping, jvm-gc-log or hlog")
-    from truechimer_cli.asking import default_store
+    from truechimer_cli.nearest import default_store
 
     named = {name: value for name, value in names.items() if value is not None}
     with _writing(default_store() if store is None else store) as write:
@@ -62,7 +62,8 @@ def import_(
 @contextmanager
 def _writing(address: str) -> Iterator[Callable[[Any], object]]:
     """Where batches go: a function that returns once its batch is durable."""
-    from truechimer_cli.asking import need_analyzer, post_lines
+    from truechimer_cli.asking import need_analyzer
+    from truechimer_cli.overhttp import post_lines
 
     scheme, _, rest = address.partition(":")
     if scheme in {"http", "https"}:

@@ -14,7 +14,8 @@ from truechimer.config import AgentConfig, AnalyzerConfig, listen_address, load_
 from truechimer.config.model import HealthConfig, ServerConfig, SinkConfig, StoreConfig
 from truechimer.errors import TruechimerError, UserError
 from truechimer.readings import monotonic_s
-from truechimer_cli.asking import identify, need_analyzer
+from truechimer_cli.asking import need_analyzer
+from truechimer_cli.overhttp import identify
 from truechimer_cli.places import data_dir
 from truechimer_cli.upping.children import Child
 from truechimer_cli.upping.folder import Folder

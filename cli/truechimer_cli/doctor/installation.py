@@ -13,8 +13,9 @@ from truechimer.clock import Clock, NoBound
 from truechimer.config import format_address
 from truechimer.segment import SEGMENT_NAME
 from truechimer_cli.amounts import seconds
-from truechimer_cli.asking import missing_analyzer_modules, service_at
+from truechimer_cli.asking import missing_analyzer_modules
 from truechimer_cli.doctor.check import Check
+from truechimer_cli.overhttp import service_at
 from truechimer_cli.upping.ports import holder, is_taken
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import psutil
 
 from truechimer.config import format_address
 from truechimer.errors import UserError
-from truechimer_cli.asking import service_at
+from truechimer_cli.overhttp import service_at
 
 
 def need_free(host: str, port: int) -> None:
