@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from rich.console import Console
 
-from truechimer_cli import nearest
+from truechimer_cli import asking, nearest
 from truechimer_cli.main import run
 from truechimer_cli.tables.delays import rtt_tables
 from truechimer_cli.upping.folder import Folder
@@ -465,7 +465,7 @@ def test_no_store_at_all_is_exit_3_with_what_was_tried(monkeypatch, tmp_path, ca
 
 
 def test_without_the_analyzer_extra_a_folder_cannot_be_read(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(nearest, "ANALYZER_MODULES", ("no_such_module_of_ours",))
+    monkeypatch.setattr(asking, "ANALYZER_MODULES", ("no_such_module_of_ours",))
     assert run(["clocks", "--store", f"embedded:{tmp_path}"]) == 2
     assert "pip install 'truechimer[analyzer]'" in capsys.readouterr().err
 

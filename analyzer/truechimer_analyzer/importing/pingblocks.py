@@ -20,8 +20,8 @@ _REST = (
     r"\d{1,6} bytes from [\w.:%-]{1,255}(?: \([\w.:%-]{1,255}\))?: icmp_seq=(\d{1,5}) ttl=\d{1,3} "
     r"time=(\d{1,9}(?:\.\d{1,9})?) ms\r?\n"
 )
-_TIMED = re.compile(r"\[(\d{1,12}\.\d{1,9})\] " + _REST, re.ASCII)
-_UNTIMED = re.compile("()" + _REST, re.ASCII)
+_TIMED = re.compile(r"^\[(\d{1,12}\.\d{1,9})\] " + _REST, re.ASCII | re.MULTILINE)
+_UNTIMED = re.compile("^()" + _REST, re.ASCII | re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
