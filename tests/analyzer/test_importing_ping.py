@@ -1,7 +1,7 @@
 """The output of ping as probes: replies, losses by gaps, and what is neither."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from truechimer_analyzer.importing import ping
@@ -158,6 +158,7 @@ def outputs(draw):
     return texts
 
 
+@settings(max_examples=40)
 @given(outputs(), st.integers(1, 60), st.sampled_from(["\n", "\r\n"]))
 def test_blocks_tell_what_lines_do(texts, size, end):
     """However the lines fall into blocks: the same findings in the same order."""

@@ -217,7 +217,7 @@ def test_waiting_does_not_help_a_short_or_a_past_window() -> None:
 
 def test_nodes_are_asked_for_by_name_and_cluster_and_told_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     """Seven of the forty are read at once; one that said nothing of its clock is refused by name."""
-    monkeypatch.setattr("truechimer_analyzer.answers._ROWS_AT_ONCE", 7 * 360)
+    monkeypatch.setattr("truechimer_analyzer.answers.stability._ROWS_AT_ONCE", 7 * 360)
     samples = [each for number in range(40) for each in host(400, f"n{number:02}", number)]
     samples.append(made.sample("truechimer_kernel", 1, {"status": 0}, "z"))
     store: Any = ArrayStore(samples, 400)
