@@ -37,8 +37,8 @@ class Probed:
     outcome: NDArray[np.float64]
 
     def rows(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
-        """Which got a reply, which were lost, which found no way."""
-        replied = (self.outcome == ProbeOutcome.REPLY) & np.isfinite(self.rtt_s)
+        """Which got a reply, which were lost, which found no way; a reply before its request is none."""
+        replied = (self.outcome == ProbeOutcome.REPLY) & np.isfinite(self.rtt_s) & (self.rtt_s >= 0)
         return replied, self.outcome == ProbeOutcome.LOST, np.isin(self.outcome, _UNREACHABLE)
 
 

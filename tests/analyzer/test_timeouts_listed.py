@@ -1,0 +1,79 @@
+"""Answers from probes of which only the slowest are listed are those from all of them, in odd records too."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from analyzer import synthetic as made
+
+from truechimer.errors import NotEnough
+from truechimer_analyzer.answers import answer
+from truechimer_analyzer.timeouts import gathering
+
+if TYPE_CHECKING:
+    from truechimer.samples import Sample
+
+# Half of a part and more in all of these records: the tail is looked at no deeper.
+LISTED = 700
+
+
+def path(
+    count: int, gap_s: float = 1.0, peer: str = "b", start_s: float = 0.0, node: str = "a"
+) -> list[Sample]:
+    """Jittered probes, of which some are lost and some slow."""
+    rng = np.random.default_rng([count, ord(peer), ord(node)])
+    found = []
+    for at in range(count):
+        rtt_s = 0.001 * np.exp(rng.normal()) + (0.5 if rng.random() < 3e-3 else 0.0)
+        lost = rng.random() < 3e-3
+        sent_s = start_s + (at + rng.uniform(0, 0.05)) * gap_s
+        found.append(made.probe(sent_s, None if lost else rtt_s, peer, "stamp", node))
+    return found
+
+
+def asked(samples: list[Sample], **options: str) -> dict[str, Any]:
+    """The document, also of a refusal."""
+    told = {"from": "2026-11-22T19:00:00Z", "false_per_month": "9000", **options}
+    try:
+        return answer("timeouts", told, made.ArrayStore(samples, 200_000))
+    except NotEnough as refused:
+        return getattr(refused, "document", {"refused": str(refused)})
+
+
+def both(
+    monkeypatch: pytest.MonkeyPatch, samples: list[Sample], listed: int = LISTED, **options: str
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """From probes kept whole, and from the slowest ``listed`` of each part."""
+    whole = asked(samples, **options)
+    with monkeypatch.context() as patched:
+        patched.setattr(gathering, "MOST_WHOLE", 0)
+        patched.setattr(gathering, "LISTED", listed)
+        return whole, asked(samples, **options)
+
+
+def folds(document: dict[str, Any]) -> list[tuple[str, list[tuple[int, int]]]]:
+    """Each detector's operations and mistakes; what is set by many mistakes is at a shallower tail."""
+    return [
+        (trial["detector"], [(fold["operations"], fold["mistakes"]) for fold in trial["folds"]])
+        for trial in document["backtest"]
+    ]
+
+
+@pytest.mark.parametrize("outcome", [1, 3], ids=["lost", "unreachable"])
+def test_a_first_part_without_replies_is_no_past(monkeypatch: pytest.MonkeyPatch, outcome: int) -> None:
+    """Nothing came back in the first fifth: that is no past to judge by, and no error."""
+    silent = [made.probe(at, None, "b", "stamp", outcome=outcome) for at in range(1000)]
+    whole, large = both(monkeypatch, [*silent, *path(4000, start_s=1000.0)])
+    assert large["evidence"] == pytest.approx(whole["evidence"])
+    if outcome == 1:
+        assert folds(large)[0] == folds(whole)[0]
+    assert len(large["backtest"][0]["folds"]) == 3
+
+
+def test_a_reply_before_its_request_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A round trip below 0 that somebody sent spoils nobody's answer."""
+    whole, large = both(monkeypatch, [*path(4000), made.probe(4000.0, -0.001, "b", "stamp")])
+    assert whole["evidence"]["samples"] == large["evidence"]["samples"] == 4000
+    assert whole["uses"][0]["timeout_s"] == large["uses"][0]["timeout_s"]
