@@ -53,6 +53,42 @@ def both(
         return whole, asked(samples, **options)
 
 
+# What is told by where those that are only counted stood, and by buckets of 1 %.
+_ROUGH = ("predicted_upper_per_month", "mean")
+
+
+def figures(document: object, at: str = "") -> dict[str, object]:
+    """Every figure of a document by where it stands, but for the rough ones."""
+    if isinstance(document, dict):
+        parts = document.items()
+        if document.get("use") == "hedge":
+            return {}
+    elif isinstance(document, list):
+        parts = enumerate(document)
+    else:
+        return {at: document}
+    found: dict[str, object] = {}
+    for key, value in parts:
+        if key not in _ROUGH:
+            found |= figures(value, f"{at}.{key}")
+    return found
+
+
+def assert_alike(whole: dict[str, Any], large: dict[str, Any]) -> None:
+    """The answers are the same but for what is rough; hedge is by a hundredth."""
+    one, other = figures(whole), figures(large)
+    assert one.keys() == other.keys()
+    differ = {
+        key: (value, other[key])
+        for key, value in one.items()
+        if other[key] != (pytest.approx(value, rel=1e-6) if isinstance(value, float) else value)
+    }
+    assert not differ
+    if "uses" in whole:
+        hedges = [document["uses"][-1]["timeout_s"] for document in (whole, large)]
+        assert hedges[0] == (None if hedges[1] is None else pytest.approx(hedges[1], rel=0.02))
+
+
 def folds(document: dict[str, Any]) -> list[tuple[str, list[tuple[int, int]]]]:
     """Each detector's operations and mistakes; what is set by many mistakes is at a shallower tail."""
     return [
@@ -77,3 +113,16 @@ def test_a_reply_before_its_request_is_left_out(monkeypatch: pytest.MonkeyPatch)
     whole, large = both(monkeypatch, [*path(4000), made.probe(4000.0, -0.001, "b", "stamp")])
     assert whole["evidence"]["samples"] == large["evidence"]["samples"] == 4000
     assert whole["uses"][0]["timeout_s"] == large["uses"][0]["timeout_s"]
+
+
+def test_paths_probed_at_different_rates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slow replies are together by how far apart most operations are, not most paths."""
+    samples = path(4000) + path(100, 60.0, "c") + path(100, 60.0, "d")
+    assert_alike(*both(monkeypatch, samples))
+
+
+@pytest.mark.parametrize("heartbeat", ["5s", "10s"])
+def test_heartbeats_rarer_than_probes(monkeypatch: pytest.MonkeyPatch, heartbeat: str) -> None:
+    """Silences of several phases are as far apart as probes are."""
+    samples = path(4000) + path(4000, peer="a", node="b")
+    assert_alike(*both(monkeypatch, samples, 1500, heartbeat=heartbeat))

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 FIELDS = ("outcome", "rtt_seconds", "dscp")
 PATH_TAGS = ("cluster", "node", "peer", "via")
-# How far apart a path's probes are is told by so many of them.
-_GAPS_FROM = 10_000
 _UNREACHABLE = (ProbeOutcome.HOST_UNREACHABLE, ProbeOutcome.NET_UNREACHABLE)
 
 
@@ -52,7 +50,6 @@ class Collector:
         self._lost_s: list[NDArray[np.float64]] = []
         self._unreachable_s: list[NDArray[np.float64]] = []
         self._outcomes = np.zeros(len(ProbeOutcome), dtype=np.intp)
-        self._gaps_s: list[float] = []
 
     def add(self, probed: Probed) -> None:
         """The next path."""
@@ -64,12 +61,10 @@ class Collector:
         self._unreachable_s.append(time_s[unreachable])
         for each in ProbeOutcome:
             self._outcomes[each] += np.count_nonzero(probed.outcome == each)
-        if len(time_s) > 1:
-            self._gaps_s.append(float(np.median(np.diff(time_s[:_GAPS_FROM]))))
 
     def operations(self) -> Operations:
         """All that were added; paths are numbered in that order."""
-        found = self._listing.listed(float(np.median(self._gaps_s)) if self._gaps_s else 0.0)
+        found = self._listing.listed()
         others = {
             each.name.lower(): int(self._outcomes[each])
             for each in ProbeOutcome

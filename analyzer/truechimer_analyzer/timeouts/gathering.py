@@ -82,9 +82,9 @@ class Probes:
     def _edges_s(self) -> NDArray[np.float64]:
         if not self.paths:
             return np.zeros(PARTS + 1)
-        first_s = min(each.first_ns for each in self.paths) / NS
-        last_s = max(each.last_ns for each in self.paths) / NS
-        edges_s = np.linspace(first_s, last_s, PARTS + 1)
+        # Divided as the probes' own times are: two ways of it may differ in the last digit.
+        ends_ns = [min(each.first_ns for each in self.paths), max(each.last_ns for each in self.paths)]
+        edges_s = np.linspace(*(np.array(ends_ns) / NS), PARTS + 1)
         # The very last operation is part of the last span.
         edges_s[-1] = np.nextafter(edges_s[-1], np.inf)
         return edges_s

@@ -22,6 +22,8 @@ HOUR_S = 3600.0
 LISTED = 20_001
 # Cut back when so many times as many have come together.
 _SPARE = 4
+# How far apart a path's operations are is told by so many of them.
+_GAPS_FROM = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class Unlisted:
     not; inf and −inf where that is not known. ``longest_s`` (paths,): the longest of a path that is not
     listed, 0 of none. ``by_hour`` (hours,): how many in each hour since ``first_hour`` (hours since 1970),
     None where it is not known. ``delays``: of each path all replies, the listed ones too; empty where they
-    were not counted. ``gap_s``: how far apart operations of one path are.
+    were not counted. ``gap_s``: how far apart operations of one path are, the median over all operations.
     """
 
     by_part: NDArray[np.intp]
@@ -112,6 +114,7 @@ class Listing:
         self._parts = [_Part() for _ in range(parts)]
         self._by_part: list[list[int]] = []
         self._ends: list[tuple[float, float]] = []
+        self._gaps: list[tuple[float, int]] = []
         self._delays: list[Histogram] | None = [] if count_delays else None
 
     def add(self, time_s: NDArray[np.float64], lasted_s: NDArray[np.float64]) -> None:
@@ -123,6 +126,10 @@ class Listing:
         cuts = [0, *np.searchsorted(time_s, self._edges_s[1:-1]).tolist(), len(time_s)]
         self._by_part.append(np.diff(cuts).tolist())
         self._ends.append((float(time_s[0]), float(time_s[-1])) if len(time_s) else (np.inf, -np.inf))
+        if len(time_s) > 1:
+            some = time_s[1:] - time_s[:-1]
+            some = some[:: -(-len(some) // _GAPS_FROM)]
+            self._gaps.append((float(np.median(some)), len(time_s) - 1))
         hours_s = (self._first_hour + np.arange(1, self._hours)) * HOUR_S
         self._by_hour += np.diff([0, *np.searchsorted(time_s, hours_s).tolist(), len(time_s)])
         if self._delays is not None:
@@ -130,8 +137,8 @@ class Listing:
         for part, (begin, end) in zip(self._parts, pairwise(cuts), strict=True):
             part.add(path, time_s[begin:end], lasted_s[begin:end], self._keep)
 
-    def listed(self, gap_s: float) -> Listed:
-        """The listed ones, by when they began; and the others, if any, of paths ``gap_s`` apart."""
+    def listed(self) -> Listed:
+        """The listed ones, by when they began; and the others, if any."""
         if self._keep is not None:
             for part in self._parts:
                 part.cut(self._keep)
@@ -141,9 +148,9 @@ class Listing:
         path = np.concatenate([column[2] for column in columns]).astype(np.intp)
         order = np.argsort(time_s, kind="stable")
         lasted_s, time_s, path = lasted_s[order], time_s[order], path[order]
-        return Listed(lasted_s, time_s, path, self._unlisted(time_s, path, gap_s))
+        return Listed(lasted_s, time_s, path, self._unlisted(time_s, path))
 
-    def _unlisted(self, time_s: NDArray[np.float64], path: NDArray[np.intp], gap_s: float) -> Unlisted | None:
+    def _unlisted(self, time_s: NDArray[np.float64], path: NDArray[np.intp]) -> Unlisted | None:
         paths = len(self._by_part)
         by_part = np.array(self._by_part, dtype=np.intp).reshape(paths, len(self._parts))
         part = np.searchsorted(self._edges_s[1:-1], time_s, side="right")
@@ -162,11 +169,19 @@ class Listing:
             first_s,
             last_s,
             longest_s,
-            gap_s,
+            self._gap_s(),
             self._by_hour - np.bincount(hours, minlength=self._hours),
             self._first_hour,
             tuple(self._delays or ()),
         )
+
+    def _gap_s(self) -> float:
+        """The median over all operations, each taken to be as far from the one before as its path's are."""
+        if not self._gaps:
+            return 0.0
+        gap_s, count = (np.array(each) for each in zip(*sorted(self._gaps), strict=True))
+        passed = np.cumsum(count)
+        return float(gap_s[np.searchsorted(passed, passed[-1] / 2)])
 
 
 class _Part:
