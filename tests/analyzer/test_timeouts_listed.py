@@ -10,7 +10,7 @@ from analyzer import synthetic as made
 
 from truechimer.errors import NotEnough
 from truechimer_analyzer.answers import answer
-from truechimer_analyzer.timeouts import gathering
+from truechimer_analyzer.timeouts import gathering, streams
 
 if TYPE_CHECKING:
     from truechimer.samples import Sample
@@ -126,3 +126,10 @@ def test_heartbeats_rarer_than_probes(monkeypatch: pytest.MonkeyPatch, heartbeat
     """Silences of several phases are as far apart as probes are."""
     samples = path(4000) + path(4000, peer="a", node="b")
     assert_alike(*both(monkeypatch, samples, 1500, heartbeat=heartbeat))
+
+
+def test_detectors_are_replayed_on_the_paths_with_the_most_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A peer that refuses all, probed the most, is no stream; and the longest of many paths are chosen."""
+    monkeypatch.setattr(streams, "MOST_PATHS", 2)
+    refused = [made.probe(5.0 + 0.9 * at, None, "x", "stamp", outcome=2) for at in range(4700)]
+    assert_alike(*both(monkeypatch, path(3000) + path(600, 4.0, "c") + path(4300, peer="d") + refused, 1200))

@@ -19,7 +19,7 @@ from truechimer_analyzer.timeouts.lines import line_of
 from truechimer_analyzer.timeouts.listing import LISTED, Listing
 from truechimer_analyzer.timeouts.record import Record, whole
 from truechimer_analyzer.timeouts.silences import Replay, judged, stops_of
-from truechimer_analyzer.timeouts.streams import MOST_PATHS, Stream, most_probed
+from truechimer_analyzer.timeouts.streams import Chosen
 from truechimer_analyzer.window import NS
 
 if TYPE_CHECKING:
@@ -83,8 +83,9 @@ class Probes:
         if not self.paths:
             return np.zeros(PARTS + 1)
         # Divided as the probes' own times are: two ways of it may differ in the last digit.
-        ends_ns = [min(each.first_ns for each in self.paths), max(each.last_ns for each in self.paths)]
-        edges_s = np.linspace(*(np.array(ends_ns) / NS), PARTS + 1)
+        firsts_s = np.array([each.first_ns for each in self.paths]) / NS
+        lasts_s = np.array([each.last_ns for each in self.paths]) / NS
+        edges_s = np.linspace(float(firsts_s.min()), float(lasts_s.max()), PARTS + 1)
         # The very last operation is part of the last span.
         edges_s[-1] = np.nextafter(edges_s[-1], np.inf)
         return edges_s
@@ -127,22 +128,19 @@ class _Large:
     def record(self, heartbeat_s: float | None, *, lates: bool) -> Record:
         every = Collector(self._listing(count_delays=True))
         connects = Collector(self._listing(count_delays=True))
-        streamed = {each.key for each in most_probed(self._probes.paths)}
-        streams: list[Stream] = []
+        chosen = Chosen()
 
         def take(probed: Probed) -> None:
             every.add(probed)
             if probed.path.via == Via.TCP.value:
                 connects.add(probed)
-            where = probed.path
-            if (where.cluster, where.node, where.peer, where.via) in streamed:
-                streams.extend(Stream.of(probed))
+            chosen.add(probed)
 
         self._read([self._judged_s(heartbeat_s)], [0.0] if lates else [], take)
         return Record(
             every.operations(),
             connects.operations(),
-            streams[:MOST_PATHS],
+            chosen.streams(),
             self.silences,
             self.lateness,
             self.is_complete,
