@@ -133,3 +133,15 @@ def test_detectors_are_replayed_on_the_paths_with_the_most_answers(monkeypatch: 
     monkeypatch.setattr(streams, "MOST_PATHS", 2)
     refused = [made.probe(5.0 + 0.9 * at, None, "x", "stamp", outcome=2) for at in range(4700)]
     assert_alike(*both(monkeypatch, path(3000) + path(600, 4.0, "c") + path(4300, peer="d") + refused, 1200))
+
+
+@pytest.mark.parametrize("options", [{}, {"heartbeat": "10s"}])
+def test_how_often_was_probed_is_told_by_all_probes(
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, str]
+) -> None:
+    """Nobody probed in the middle of the window, where it is guessed: what was guessed wrong is read again."""
+    monkeypatch.setattr(gathering, "_SAMPLE", 500)
+    samples = path(1000, 10.0) + path(1000, 10.0, start_s=30_000.0)
+    whole, large = both(monkeypatch, samples, 900, **options)
+    assert whole["uses"][1]["interval_s"] == pytest.approx(10.0, rel=0.01)
+    assert_alike(whole, large)
