@@ -36,6 +36,7 @@ def path(
 def asked(samples: list[Sample], **options: str) -> dict[str, Any]:
     """The document, also of a refusal."""
     told = {"from": "2026-11-22T19:00:00Z", "false_per_month": "9000", **options}
+    told = {key: value for key, value in told.items() if value}
     try:
         return answer("timeouts", told, made.ArrayStore(samples, 200_000))
     except NotEnough as refused:
@@ -139,9 +140,26 @@ def test_detectors_are_replayed_on_the_paths_with_the_most_answers(monkeypatch: 
 def test_how_often_was_probed_is_told_by_all_probes(
     monkeypatch: pytest.MonkeyPatch, options: dict[str, str]
 ) -> None:
-    """Nobody probed in the middle of the window, where it is guessed: what was guessed wrong is read again."""
+    """Nobody probed in the middle, where it is guessed: what was guessed wrong is read again."""
     monkeypatch.setattr(gathering, "_SAMPLE", 500)
     samples = path(1000, 10.0) + path(1000, 10.0, start_s=30_000.0)
     whole, large = both(monkeypatch, samples, 900, **options)
     assert whole["uses"][1]["interval_s"] == pytest.approx(10.0, rel=0.01)
     assert_alike(whole, large)
+
+
+@pytest.mark.parametrize("last", [0, 1], ids=["reply first", "loss first"])
+def test_a_reply_and_a_loss_at_one_time(monkeypatch: pytest.MonkeyPatch, last: int) -> None:
+    """The reply stands for the heartbeat, in whatever order the two were stored."""
+    twice = [made.probe(at // 2, None if at % 2 == last else 0.1, "c", "stamp") for at in range(4000)]
+    whole, large = both(monkeypatch, [*twice, *path(3000)], 1500)
+    assert large["uses"][1]["left_out_paths"] == 0
+    assert_alike(whole, large)
+
+
+def test_sooner_than_heartbeats_come_notices_nothing() -> None:
+    """Where nobody probed, every heartbeat outlasts such a timeout: fewer of them would not help."""
+    samples = [made.pause(100.0 * at, 1.0 + at / 10, node="b") for at in range(10)]
+    samples += [made.pause_window(10.0 * at, node=node) for at in range(2000) for node in ("a", "b")]
+    uses = {use["use"]: use for use in asked(samples, false_per_month="", detect_within="400ms")["uses"]}
+    assert "every heartbeat comes 1 s after the one before" in uses["heartbeat"]["refused"]["reason"]

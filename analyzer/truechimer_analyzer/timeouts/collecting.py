@@ -27,7 +27,10 @@ _UNREACHABLE = (ProbeOutcome.HOST_UNREACHABLE, ProbeOutcome.NET_UNREACHABLE)
 
 @dataclass(frozen=True, slots=True)
 class Probed:
-    """One path's probes, ascending by ``time_s``; ``rtt_s`` is NaN where none came back."""
+    """One path's probes, ascending by ``time_s``, of equal times those with a reply first.
+
+    ``rtt_s`` is NaN where none came back.
+    """
 
     path: Path
     time_s: NDArray[np.float64]
@@ -112,9 +115,20 @@ def by_class(series: Series) -> Iterator[Probed]:
     time_s, outcome, rtt_s = series.time_ns / NS, series.fields["outcome"], series.fields["rtt_seconds"]
     dscp = series.fields.get("dscp")
     if dscp is None or not (dscp > 0).any():
-        yield Probed(Path(cluster, node, peer, via), time_s, rtt_s, outcome)
+        yield _ordered(Probed(Path(cluster, node, peer, via), time_s, rtt_s, outcome))
         return
     dscp = np.where(dscp > 0, dscp, 0)
     for value in np.unique(dscp).tolist():
         own = dscp == value
-        yield Probed(Path(cluster, node, peer, via, int(value)), time_s[own], rtt_s[own], outcome[own])
+        yield _ordered(
+            Probed(Path(cluster, node, peer, via, int(value)), time_s[own], rtt_s[own], outcome[own])
+        )
+
+
+def _ordered(probed: Probed) -> Probed:
+    time_s = probed.time_s
+    if not (time_s[1:] == time_s[:-1]).any():
+        return probed
+    replied, _, _ = probed.rows()
+    order = np.lexsort((~replied, time_s))
+    return Probed(probed.path, time_s[order], probed.rtt_s[order], probed.outcome[order])
