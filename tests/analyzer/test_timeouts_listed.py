@@ -11,6 +11,7 @@ from analyzer import synthetic as made
 from truechimer.errors import NotEnough
 from truechimer_analyzer.answers import answer
 from truechimer_analyzer.timeouts import gathering, streams
+from truechimer_analyzer.timeouts.clusters import run_length_s
 
 if TYPE_CHECKING:
     from truechimer.samples import Sample
@@ -78,7 +79,8 @@ def figures(document: object, at: str = "") -> dict[str, object]:
 def assert_alike(whole: dict[str, Any], large: dict[str, Any]) -> None:
     """The answers are the same but for what is rough; hedge is by a hundredth."""
     one, other = figures(whole), figures(large)
-    assert one.keys() == other.keys()
+    apart = {key: (one.get(key), other.get(key)) for key in one.keys() ^ other.keys()}
+    assert not apart
     differ = {
         key: (value, other[key])
         for key, value in one.items()
@@ -163,3 +165,13 @@ def test_sooner_than_heartbeats_come_notices_nothing() -> None:
     samples += [made.pause_window(10.0 * at, node=node) for at in range(2000) for node in ("a", "b")]
     uses = {use["use"]: use for use in asked(samples, false_per_month="", detect_within="400ms")["uses"]}
     assert "every heartbeat comes 1 s after the one before" in uses["heartbeat"]["refused"]["reason"]
+
+
+def test_jitter_decides_no_run() -> None:
+    """Probes 6 s apart, give or take: replies that are three gaps apart are so in every record of them."""
+    rng = np.random.default_rng(2)
+    found = set()
+    for _ in range(20):
+        time_s = 6.0 * np.arange(500) + rng.uniform(0, 0.3, 500)
+        found.add(run_length_s(time_s, np.zeros(500, dtype=np.intp)))
+    assert found == {18.0}
