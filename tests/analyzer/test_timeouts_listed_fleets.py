@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import pytest
 from analyzer import synthetic as made
-from analyzer.test_timeouts_listed import assert_alike, asked
+from analyzer.test_timeouts_listed import asked, assert_alike
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from truechimer_analyzer.timeouts import gathering, tail
 
 if TYPE_CHECKING:
+    import pytest
+
     from truechimer.samples import Sample
 
 # As many as the tail is looked at, and one: as it is with many more.
@@ -91,7 +92,7 @@ def test_random_fleets(
     within: str | None,
     seed: int,
 ) -> None:
-    """Rates, losses, ties, classes, dead paths, late beginnings and pauses: nothing but what is rough differs."""
+    """Rates, losses, ties, classes, dead paths, late beginnings, pauses: only what is rough differs."""
     # The spans of a backtest are between the first and the last probe; kept whole, of those that waited.
     samples = [made.probe(each, 0.002, "f", "stamp") for each in (-1.0, -0.5, 14_001.0, 14_001.5)]
     for direction in directions:
