@@ -12,6 +12,7 @@ from truechimer.errors import NotEnough
 from truechimer_analyzer.answers import answer
 from truechimer_analyzer.timeouts import gathering, streams
 from truechimer_analyzer.timeouts.clusters import run_length_s
+from truechimer_analyzer.timeouts.listing import Listing
 
 if TYPE_CHECKING:
     from truechimer.samples import Sample
@@ -175,3 +176,14 @@ def test_jitter_decides_no_run() -> None:
         time_s = 6.0 * np.arange(500) + rng.uniform(0, 0.3, 500)
         found.add(run_length_s(time_s, np.zeros(500, dtype=np.intp)))
     assert found == {18.0}
+
+
+def test_a_past_ends_with_its_own_last_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody probed for most of the window: what was before an edge lasted as long as it did."""
+    whole, large = both(monkeypatch, path(600) + path(3000, 0.5, "c", 4000.0) + path(2, 5000.0, "d"), 2600)
+    assert_alike(whole, large)
+    listing = Listing(np.array([0.0, 10.0, 20.0, 30.0]), 1)
+    listing.add(np.array([1.0, 2.0, 25.0]), np.array([3.0, 2.0, 1.0]))
+    unlisted = listing.listed().unlisted
+    assert unlisted is not None
+    assert unlisted.before(20.0).last_s.tolist() == [2.0]

@@ -31,17 +31,17 @@ class Unlisted:
     """Operations that got a reply and are only counted, because as many slower ones of their part are listed.
 
     ``by_part`` (paths, parts): how many of each path began in each part of the time, between ``edges_s``
-    (parts + 1,). ``first_s`` and ``last_s`` (paths,): when the first and the last of a path did, listed or
-    not; inf and −inf where that is not known. ``longest_s`` (paths,): the longest of a path that is not
-    listed, 0 of none. ``by_hour`` (hours,): how many in each hour since ``first_hour`` (hours since 1970),
+    (parts + 1,). ``firsts_s`` and ``lasts_s`` (paths, parts): when the first and the last of them did, listed
+    or not; inf and −inf of none, or where that is not known. ``longest_s`` (paths,): the longest of a path
+    that is not listed, 0 of none. ``by_hour`` (hours,): how many in each hour since ``first_hour`` (hours since 1970),
     None where it is not known. ``delays``: of each path all replies, the listed ones too; empty where they
     were not counted. ``gap_s``: how far apart operations of one path are, the median over all operations.
     """
 
     by_part: NDArray[np.intp]
     edges_s: NDArray[np.float64]
-    first_s: NDArray[np.float64]
-    last_s: NDArray[np.float64]
+    firsts_s: NDArray[np.float64]
+    lasts_s: NDArray[np.float64]
     longest_s: NDArray[np.float64]
     gap_s: float
     by_hour: NDArray[np.intp] | None = None
@@ -51,7 +51,7 @@ class Unlisted:
     @classmethod
     def alike(cls, counts: NDArray[np.intp], length_s: float) -> Unlisted:
         """Of each path so many that lasted ``length_s`` and began as far apart, nobody knows when."""
-        nowhere = np.full(len(counts), np.inf)
+        nowhere = np.full((len(counts), 1), np.inf)
         edges_s = np.array([-np.inf, np.inf])
         longest_s = np.where(counts > 0, length_s, 0.0)
         return cls(counts[:, np.newaxis], edges_s, nowhere, -nowhere, longest_s, length_s)
@@ -60,6 +60,16 @@ class Unlisted:
     def by_path(self) -> NDArray[np.intp]:
         """How many of each path."""
         return np.asarray(self.by_part.sum(axis=1), dtype=np.intp)
+
+    @property
+    def first_s(self) -> NDArray[np.float64]:
+        """When the first of each path began, listed or not."""
+        return np.asarray(self.firsts_s.min(axis=1, initial=np.inf))
+
+    @property
+    def last_s(self) -> NDArray[np.float64]:
+        """When the last of each path began, listed or not."""
+        return np.asarray(self.lasts_s.max(axis=1, initial=-np.inf))
 
     @property
     def count(self) -> int:
@@ -77,8 +87,8 @@ class Unlisted:
         return Unlisted(
             self.by_part[:, :parts],
             self.edges_s[: parts + 1],
-            np.minimum(self.first_s, edge_s),
-            np.minimum(self.last_s, edge_s),
+            self.firsts_s[:, :parts],
+            self.lasts_s[:, :parts],
             self.longest_s,
             self.gap_s,
         )
@@ -113,7 +123,7 @@ class Listing:
         self._by_hour = np.zeros(self._hours, dtype=np.intp)
         self._parts = [_Part() for _ in range(parts)]
         self._by_part: list[list[int]] = []
-        self._ends: list[tuple[float, float]] = []
+        self._ends: list[list[tuple[float, float]]] = []
         self._gaps: list[tuple[float, int]] = []
         self._delays: list[Histogram] | None = [] if count_delays else None
 
@@ -125,7 +135,12 @@ class Listing:
         path = len(self._by_part)
         cuts = [0, *np.searchsorted(time_s, self._edges_s[1:-1]).tolist(), len(time_s)]
         self._by_part.append(np.diff(cuts).tolist())
-        self._ends.append((float(time_s[0]), float(time_s[-1])) if len(time_s) else (np.inf, -np.inf))
+        self._ends.append(
+            [
+                (float(time_s[begin]), float(time_s[end - 1])) if begin < end else (np.inf, -np.inf)
+                for begin, end in pairwise(cuts)
+            ]
+        )
         if len(time_s) > 1:
             some = time_s[1:] - time_s[:-1]
             some = some[:: -(-len(some) // _GAPS_FROM)]
@@ -162,12 +177,12 @@ class Listing:
             for index, most_s in each.longest_s.items():
                 longest_s[index] = max(longest_s[index], most_s)
         hours = np.clip((time_s // HOUR_S).astype(np.intp) - self._first_hour, 0, self._hours - 1)
-        first_s, last_s = np.array(self._ends, dtype=np.float64).reshape(paths, 2).T
+        ends_s = np.array(self._ends, dtype=np.float64).reshape(paths, len(self._parts), 2)
         return Unlisted(
             by_part,
             self._edges_s,
-            first_s,
-            last_s,
+            ends_s[:, :, 0],
+            ends_s[:, :, 1],
             longest_s,
             self._gap_s(),
             self._by_hour - np.bincount(hours, minlength=self._hours),
