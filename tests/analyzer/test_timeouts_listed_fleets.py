@@ -76,7 +76,12 @@ def probes(direction: Direction, seed: int) -> list[Sample]:
     return found
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=6,
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(
     st.lists(DIRECTIONS, min_size=1, max_size=4, unique_by=lambda each: each[:3]),
     st.lists(st.floats(-100.0, 9000.0), max_size=5),

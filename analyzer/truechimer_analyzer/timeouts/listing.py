@@ -33,9 +33,10 @@ class Unlisted:
     ``by_part`` (paths, parts): how many of each path began in each part of the time, between ``edges_s``
     (parts + 1,). ``firsts_s`` and ``lasts_s`` (paths, parts): when the first and the last of them did, listed
     or not; inf and −inf of none, or where that is not known. ``longest_s`` (paths,): the longest of a path
-    that is not listed, 0 of none. ``by_hour`` (hours,): how many in each hour since ``first_hour`` (hours since 1970),
-    None where it is not known. ``delays``: of each path all replies, the listed ones too; empty where they
-    were not counted. ``gap_s``: how far apart operations of one path are, the median over all operations.
+    that is not listed, 0 of none. ``by_hour`` (hours,): how many in each hour since ``first_hour`` (hours
+    since 1970), None where it is not known. ``delays``: of each path all replies, the listed ones too; empty
+    where they were not counted. ``gap_s``: how far apart operations of one path are, the median over all
+    operations.
     """
 
     by_part: NDArray[np.intp]
