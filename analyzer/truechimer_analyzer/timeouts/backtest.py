@@ -111,13 +111,15 @@ def _edges(operations: Operations) -> list[float]:
     """Where spans begin and end, from the first that has a past with replies; empty without one."""
     if not len(operations.rtt_s) or operations.span_s <= 0:
         return []
-    if operations.unlisted is not None:
-        return [float(edge_s) for edge_s in operations.unlisted.edges_s[1:]]
-    begin_s = float(min(operations.time_s.min(), operations.lost_s.min(initial=np.inf)))
-    edges_s = (begin_s + operations.span_s * np.arange(SPANS + 1) / SPANS).tolist()
-    # The very last operation is part of the last span.
-    edges_s[-1] = float(np.nextafter(edges_s[-1], np.inf))
     first_s = float(operations.time_s.min())
+    if operations.unlisted is not None:
+        edges_s = operations.unlisted.edges_s.tolist()
+        first_s = min(first_s, float(operations.unlisted.first_s.min()))
+    else:
+        begin_s = min(first_s, float(operations.lost_s.min(initial=np.inf)))
+        edges_s = (begin_s + operations.span_s * np.arange(SPANS + 1) / SPANS).tolist()
+        # The very last operation is part of the last span.
+        edges_s[-1] = float(np.nextafter(edges_s[-1], np.inf))
     return [edge_s for edge_s in edges_s[1:] if edge_s > first_s]
 
 

@@ -47,13 +47,18 @@ def run_length_s(time_s: NDArray[np.float64], path: NDArray[np.intp], gap_s: flo
     takes ``time_s`` to ascend.
     """
     if gap_s is not None:
-        return max(RUN_S, RUN_GAPS * gap_s)
+        return _run_s(gap_s)
     if len(time_s) > _GAPS_FROM:
         begin = (len(time_s) - _GAPS_FROM) // 2
         time_s, path = time_s[begin : begin + _GAPS_FROM], path[begin : begin + _GAPS_FROM]
     order = np.lexsort((time_s, path))
     gaps = np.diff(time_s[order])[np.diff(path[order]) == 0]
-    return max(RUN_S, RUN_GAPS * float(np.median(gaps))) if len(gaps) else RUN_S
+    return _run_s(float(np.median(gaps))) if len(gaps) else RUN_S
+
+
+def _run_s(gap_s: float) -> float:
+    # Of two digits: jitter is to decide nothing, and replies that are as many gaps apart are many.
+    return max(RUN_S, RUN_GAPS * float(f"{gap_s:.2g}"))
 
 
 def design_effect(times_s: NDArray[np.float64], run_s: float, span_s: float) -> float:

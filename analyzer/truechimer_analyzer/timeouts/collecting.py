@@ -22,14 +22,15 @@ if TYPE_CHECKING:
 
 FIELDS = ("outcome", "rtt_seconds", "dscp")
 PATH_TAGS = ("cluster", "node", "peer", "via")
-# How far apart a path's probes are is told by so many of them.
-_GAPS_FROM = 10_000
 _UNREACHABLE = (ProbeOutcome.HOST_UNREACHABLE, ProbeOutcome.NET_UNREACHABLE)
 
 
 @dataclass(frozen=True, slots=True)
 class Probed:
-    """One path's probes, ascending by ``time_s``; ``rtt_s`` is NaN where none came back."""
+    """One path's probes, ascending by ``time_s``, of equal times those with a reply first.
+
+    ``rtt_s`` is NaN where none came back.
+    """
 
     path: Path
     time_s: NDArray[np.float64]
@@ -37,8 +38,8 @@ class Probed:
     outcome: NDArray[np.float64]
 
     def rows(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
-        """Which got a reply, which were lost, which found no way."""
-        replied = (self.outcome == ProbeOutcome.REPLY) & np.isfinite(self.rtt_s)
+        """Which got a reply, which were lost, which found no way; a reply before its request is none."""
+        replied = (self.outcome == ProbeOutcome.REPLY) & np.isfinite(self.rtt_s) & (self.rtt_s >= 0)
         return replied, self.outcome == ProbeOutcome.LOST, np.isin(self.outcome, _UNREACHABLE)
 
 
@@ -52,7 +53,6 @@ class Collector:
         self._lost_s: list[NDArray[np.float64]] = []
         self._unreachable_s: list[NDArray[np.float64]] = []
         self._outcomes = np.zeros(len(ProbeOutcome), dtype=np.intp)
-        self._gaps_s: list[float] = []
 
     def add(self, probed: Probed) -> None:
         """The next path."""
@@ -64,12 +64,10 @@ class Collector:
         self._unreachable_s.append(time_s[unreachable])
         for each in ProbeOutcome:
             self._outcomes[each] += np.count_nonzero(probed.outcome == each)
-        if len(time_s) > 1:
-            self._gaps_s.append(float(np.median(np.diff(time_s[:_GAPS_FROM]))))
 
     def operations(self) -> Operations:
         """All that were added; paths are numbered in that order."""
-        found = self._listing.listed(float(np.median(self._gaps_s)) if self._gaps_s else 0.0)
+        found = self._listing.listed()
         others = {
             each.name.lower(): int(self._outcomes[each])
             for each in ProbeOutcome
@@ -117,9 +115,20 @@ def by_class(series: Series) -> Iterator[Probed]:
     time_s, outcome, rtt_s = series.time_ns / NS, series.fields["outcome"], series.fields["rtt_seconds"]
     dscp = series.fields.get("dscp")
     if dscp is None or not (dscp > 0).any():
-        yield Probed(Path(cluster, node, peer, via), time_s, rtt_s, outcome)
+        yield _ordered(Probed(Path(cluster, node, peer, via), time_s, rtt_s, outcome))
         return
     dscp = np.where(dscp > 0, dscp, 0)
     for value in np.unique(dscp).tolist():
         own = dscp == value
-        yield Probed(Path(cluster, node, peer, via, int(value)), time_s[own], rtt_s[own], outcome[own])
+        yield _ordered(
+            Probed(Path(cluster, node, peer, via, int(value)), time_s[own], rtt_s[own], outcome[own])
+        )
+
+
+def _ordered(probed: Probed) -> Probed:
+    time_s = probed.time_s
+    if not (time_s[1:] == time_s[:-1]).any():
+        return probed
+    replied, _, _ = probed.rows()
+    order = np.lexsort((~replied, time_s))
+    return Probed(probed.path, time_s[order], probed.rtt_s[order], probed.outcome[order])

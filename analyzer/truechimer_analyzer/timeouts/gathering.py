@@ -1,8 +1,9 @@
 """A record of what a store holds of probes, however much that is.
 
 What fits into memory is read once and kept whole. Of more, paths are read one after the other, each whole:
-the slowest operations and silences are kept, the others counted (``listing``). Heartbeats at other
-intervals are then a second reading, of all that are asked for.
+the slowest operations and silences are kept, the others counted (``listing``). How often paths are probed is
+guessed before, from some. Heartbeats at other intervals, and at those that were guessed wrong, are then a
+second reading, of all that are asked for.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from truechimer_analyzer.timeouts.lateness import Lates
 from truechimer_analyzer.timeouts.lines import line_of
 from truechimer_analyzer.timeouts.listing import LISTED, Listing
 from truechimer_analyzer.timeouts.record import Record, whole
+from truechimer_analyzer.timeouts.replay import SLACK
 from truechimer_analyzer.timeouts.silences import Replay, judged, stops_of
-from truechimer_analyzer.timeouts.streams import MOST_PATHS, Stream, most_probed
+from truechimer_analyzer.timeouts.streams import Chosen
 from truechimer_analyzer.window import NS
 
 if TYPE_CHECKING:
@@ -82,9 +84,10 @@ class Probes:
     def _edges_s(self) -> NDArray[np.float64]:
         if not self.paths:
             return np.zeros(PARTS + 1)
-        first_s = min(each.first_ns for each in self.paths) / NS
-        last_s = max(each.last_ns for each in self.paths) / NS
-        edges_s = np.linspace(first_s, last_s, PARTS + 1)
+        # Divided as the probes' own times are: two ways of it may differ in the last digit.
+        firsts_s = np.array([each.first_ns for each in self.paths]) / NS
+        lasts_s = np.array([each.last_ns for each in self.paths]) / NS
+        edges_s = np.linspace(float(firsts_s.min()), float(lasts_s.max()), PARTS + 1)
         # The very last operation is part of the last span.
         edges_s[-1] = np.nextafter(edges_s[-1], np.inf)
         return edges_s
@@ -119,7 +122,9 @@ class _Large:
         self._probes = probes
         self._edges_s = edges_s
         self._stops = stops
+        # A guess, until all have been read once.
         self._gaps_s = probes.usual_gaps_s()
+        self._guessed = True
         self._silences: dict[float, Silences | None] = {}
         self._lateness: dict[float, Lateness | None] = {}
         self._missing: tuple[set[float], set[float]] = set(), set()
@@ -127,22 +132,19 @@ class _Large:
     def record(self, heartbeat_s: float | None, *, lates: bool) -> Record:
         every = Collector(self._listing(count_delays=True))
         connects = Collector(self._listing(count_delays=True))
-        streamed = {each.key for each in most_probed(self._probes.paths)}
-        streams: list[Stream] = []
+        chosen = Chosen()
 
         def take(probed: Probed) -> None:
             every.add(probed)
             if probed.path.via == Via.TCP.value:
                 connects.add(probed)
-            where = probed.path
-            if (where.cluster, where.node, where.peer, where.via) in streamed:
-                streams.extend(Stream.of(probed))
+            chosen.add(probed)
 
         self._read([self._judged_s(heartbeat_s)], [0.0] if lates else [], take)
         return Record(
             every.operations(),
             connects.operations(),
-            streams[:MOST_PATHS],
+            chosen.streams(),
             self.silences,
             self.lateness,
             self.is_complete,
@@ -150,14 +152,17 @@ class _Large:
 
     def silences(self, heartbeat_s: float | None) -> Silences | None:
         judged_s = self._judged_s(heartbeat_s)
-        if judged_s in self._silences:
-            return self._silences[judged_s]
+        for each_s, found in self._silences.items():
+            # What jitter makes of an interval is no other one.
+            if abs(each_s - judged_s) <= SLACK / 2 * judged_s:
+                return found
         self._missing[0].add(judged_s)
         return next(iter(self._silences.values()))
 
     def lateness(self, heartbeat_s: float) -> Lateness | None:
         # Where no path is probed oftener, one reading serves all intervals.
-        key_s = heartbeat_s if self._gaps_s and heartbeat_s > min(self._gaps_s) else 0.0
+        is_rarer = bool(self._gaps_s) and heartbeat_s * (1 - SLACK) > min(self._gaps_s)
+        key_s = heartbeat_s if is_rarer else 0.0
         if key_s not in self._lateness:
             self._missing[1].add(key_s)
         found = self._lateness.get(key_s)
@@ -181,15 +186,19 @@ class _Large:
         """Read every path once, and replay it at all these intervals."""
         replays = {each_s: Replay(each_s, self._stops, self._listing()) for each_s in judged_s}
         lates = {each_s: Lates(each_s, self._listing()) for each_s in heartbeats_s}
-        paths = []
+        paths, gaps_s = [], []
         for probed in self._probes.probed():
             take(probed)
             line = _line(probed)
+            if line is not None:
+                gaps_s.append(line.gap_s)
             for replay in replays.values():
                 replay.add(line, probed.path)
             for late in lates.values():
                 late.add(line)
             paths.append(probed.path)
+        if self._guessed:
+            self._gaps_s, self._guessed = gaps_s, False
         for each_s, replay in replays.items():
             self._silences[each_s] = replay.silences(tuple(paths))
         for each_s, late in lates.items():

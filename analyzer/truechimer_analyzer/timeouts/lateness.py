@@ -98,7 +98,7 @@ class Lates:
         """Of all the paths that were added, in their order; None without any probe."""
         if not self._watched:
             return None
-        found = self._listing.listed(float(np.median([gap_s for _, gap_s in self._watched])))
+        found = self._listing.listed()
         of = Operations(
             paths,
             found.lasted_s,

@@ -22,6 +22,8 @@ HOUR_S = 3600.0
 LISTED = 20_001
 # Cut back when so many times as many have come together.
 _SPARE = 4
+# How far apart a path's operations are is told by so many of them.
+_GAPS_FROM = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +31,18 @@ class Unlisted:
     """Operations that got a reply and are only counted, because as many slower ones of their part are listed.
 
     ``by_part`` (paths, parts): how many of each path began in each part of the time, between ``edges_s``
-    (parts + 1,). ``first_s`` and ``last_s`` (paths,): when the first and the last of a path did, listed or
-    not; inf and −inf where that is not known. ``longest_s`` (paths,): the longest of a path that is not
-    listed, 0 of none. ``by_hour`` (hours,): how many in each hour since ``first_hour`` (hours since 1970),
-    None where it is not known. ``delays``: of each path all replies, the listed ones too; empty where they
-    were not counted. ``gap_s``: how far apart operations of one path are.
+    (parts + 1,). ``firsts_s`` and ``lasts_s`` (paths, parts): when the first and the last of them did, listed
+    or not; inf and −inf of none, or where that is not known. ``longest_s`` (paths,): the longest of a path
+    that is not listed, 0 of none. ``by_hour`` (hours,): how many in each hour since ``first_hour`` (hours
+    since 1970), None where it is not known. ``delays``: of each path all replies, the listed ones too; empty
+    where they were not counted. ``gap_s``: how far apart operations of one path are, the median over all
+    operations.
     """
 
     by_part: NDArray[np.intp]
     edges_s: NDArray[np.float64]
-    first_s: NDArray[np.float64]
-    last_s: NDArray[np.float64]
+    firsts_s: NDArray[np.float64]
+    lasts_s: NDArray[np.float64]
     longest_s: NDArray[np.float64]
     gap_s: float
     by_hour: NDArray[np.intp] | None = None
@@ -49,7 +52,7 @@ class Unlisted:
     @classmethod
     def alike(cls, counts: NDArray[np.intp], length_s: float) -> Unlisted:
         """Of each path so many that lasted ``length_s`` and began as far apart, nobody knows when."""
-        nowhere = np.full(len(counts), np.inf)
+        nowhere = np.full((len(counts), 1), np.inf)
         edges_s = np.array([-np.inf, np.inf])
         longest_s = np.where(counts > 0, length_s, 0.0)
         return cls(counts[:, np.newaxis], edges_s, nowhere, -nowhere, longest_s, length_s)
@@ -58,6 +61,16 @@ class Unlisted:
     def by_path(self) -> NDArray[np.intp]:
         """How many of each path."""
         return np.asarray(self.by_part.sum(axis=1), dtype=np.intp)
+
+    @property
+    def first_s(self) -> NDArray[np.float64]:
+        """When the first of each path began, listed or not."""
+        return np.asarray(self.firsts_s.min(axis=1, initial=np.inf))
+
+    @property
+    def last_s(self) -> NDArray[np.float64]:
+        """When the last of each path began, listed or not."""
+        return np.asarray(self.lasts_s.max(axis=1, initial=-np.inf))
 
     @property
     def count(self) -> int:
@@ -75,8 +88,8 @@ class Unlisted:
         return Unlisted(
             self.by_part[:, :parts],
             self.edges_s[: parts + 1],
-            np.minimum(self.first_s, edge_s),
-            np.minimum(self.last_s, edge_s),
+            self.firsts_s[:, :parts],
+            self.lasts_s[:, :parts],
             self.longest_s,
             self.gap_s,
         )
@@ -111,7 +124,8 @@ class Listing:
         self._by_hour = np.zeros(self._hours, dtype=np.intp)
         self._parts = [_Part() for _ in range(parts)]
         self._by_part: list[list[int]] = []
-        self._ends: list[tuple[float, float]] = []
+        self._ends: list[list[tuple[float, float]]] = []
+        self._gaps: list[tuple[float, int]] = []
         self._delays: list[Histogram] | None = [] if count_delays else None
 
     def add(self, time_s: NDArray[np.float64], lasted_s: NDArray[np.float64]) -> None:
@@ -122,7 +136,16 @@ class Listing:
         path = len(self._by_part)
         cuts = [0, *np.searchsorted(time_s, self._edges_s[1:-1]).tolist(), len(time_s)]
         self._by_part.append(np.diff(cuts).tolist())
-        self._ends.append((float(time_s[0]), float(time_s[-1])) if len(time_s) else (np.inf, -np.inf))
+        self._ends.append(
+            [
+                (float(time_s[begin]), float(time_s[end - 1])) if begin < end else (np.inf, -np.inf)
+                for begin, end in pairwise(cuts)
+            ]
+        )
+        if len(time_s) > 1:
+            some = time_s[1:] - time_s[:-1]
+            some = some[:: -(-len(some) // _GAPS_FROM)]
+            self._gaps.append((float(np.median(some)), len(time_s) - 1))
         hours_s = (self._first_hour + np.arange(1, self._hours)) * HOUR_S
         self._by_hour += np.diff([0, *np.searchsorted(time_s, hours_s).tolist(), len(time_s)])
         if self._delays is not None:
@@ -130,8 +153,8 @@ class Listing:
         for part, (begin, end) in zip(self._parts, pairwise(cuts), strict=True):
             part.add(path, time_s[begin:end], lasted_s[begin:end], self._keep)
 
-    def listed(self, gap_s: float) -> Listed:
-        """The listed ones, by when they began; and the others, if any, of paths ``gap_s`` apart."""
+    def listed(self) -> Listed:
+        """The listed ones, by when they began; and the others, if any."""
         if self._keep is not None:
             for part in self._parts:
                 part.cut(self._keep)
@@ -141,9 +164,9 @@ class Listing:
         path = np.concatenate([column[2] for column in columns]).astype(np.intp)
         order = np.argsort(time_s, kind="stable")
         lasted_s, time_s, path = lasted_s[order], time_s[order], path[order]
-        return Listed(lasted_s, time_s, path, self._unlisted(time_s, path, gap_s))
+        return Listed(lasted_s, time_s, path, self._unlisted(time_s, path))
 
-    def _unlisted(self, time_s: NDArray[np.float64], path: NDArray[np.intp], gap_s: float) -> Unlisted | None:
+    def _unlisted(self, time_s: NDArray[np.float64], path: NDArray[np.intp]) -> Unlisted | None:
         paths = len(self._by_part)
         by_part = np.array(self._by_part, dtype=np.intp).reshape(paths, len(self._parts))
         part = np.searchsorted(self._edges_s[1:-1], time_s, side="right")
@@ -155,18 +178,26 @@ class Listing:
             for index, most_s in each.longest_s.items():
                 longest_s[index] = max(longest_s[index], most_s)
         hours = np.clip((time_s // HOUR_S).astype(np.intp) - self._first_hour, 0, self._hours - 1)
-        first_s, last_s = np.array(self._ends, dtype=np.float64).reshape(paths, 2).T
+        ends_s = np.array(self._ends, dtype=np.float64).reshape(paths, len(self._parts), 2)
         return Unlisted(
             by_part,
             self._edges_s,
-            first_s,
-            last_s,
+            ends_s[:, :, 0],
+            ends_s[:, :, 1],
             longest_s,
-            gap_s,
+            self._gap_s(),
             self._by_hour - np.bincount(hours, minlength=self._hours),
             self._first_hour,
             tuple(self._delays or ()),
         )
+
+    def _gap_s(self) -> float:
+        """The median over all operations, each taken to be as far from the one before as its path's are."""
+        if not self._gaps:
+            return 0.0
+        gap_s, count = (np.array(each) for each in zip(*sorted(self._gaps), strict=True))
+        passed = np.cumsum(count)
+        return float(gap_s[np.searchsorted(passed, passed[-1] / 2)])
 
 
 class _Part:

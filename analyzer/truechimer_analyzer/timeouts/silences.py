@@ -90,7 +90,7 @@ class Replay:
         if not self._intervals_s:
             return None
         interval_s = float(np.median(self._intervals_s))
-        found = self._listing.listed(interval_s)
+        found = self._listing.listed()
         replayed = Operations(
             paths,
             found.lasted_s,

@@ -11,11 +11,8 @@ import numpy as np
 from truechimer_analyzer.detectors import Heartbeats, Requests, every_interval
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
-    from truechimer_analyzer.stores import Tally
     from truechimer_analyzer.timeouts.collecting import Probed
     from truechimer_analyzer.timeouts.operations import Operations
 
@@ -84,13 +81,28 @@ def streams(of: Operations) -> list[Stream]:
     return [Stream(time_s[rows], rtt_s[rows]) for rows in parts]
 
 
-def most_probed(paths: Sequence[Tally]) -> list[Tally]:
-    """Whose operations are to become streams."""
-    return [paths[index] for index in _chosen(np.array([each.rows for each in paths]))]
+class Chosen:
+    """Takes one path after the other, and keeps those that :func:`streams` would."""
+
+    def __init__(self) -> None:
+        self._streams: list[Stream] = []
+
+    def add(self, probed: Probed) -> None:
+        """The next path."""
+        self._streams.extend(Stream.of(probed))
+        # What is not chosen now is not when there are more.
+        chosen = _chosen(np.array([len(each.time_s) for each in self._streams], dtype=np.intp))
+        self._streams = [self._streams[index] for index in sorted(chosen)]
+
+    def streams(self) -> list[Stream]:
+        """The longest first."""
+        return sorted(self._streams, key=lambda each: -len(each.time_s))
 
 
 def _chosen(counts: NDArray[np.intp]) -> list[int]:
     """The longest first: so many paths, or so many operations, one path at least."""
     order = np.argsort(-counts, kind="stable")[:MOST_PATHS]
+    if not len(order):
+        return []
     some = int(np.searchsorted(np.cumsum(counts[order]), _MOST_OPERATIONS, side="right"))
     return [int(index) for index in order[: max(1, some)]]

@@ -178,6 +178,12 @@ def _costing(
         reason = f"no timeout of this use notices a failure within {within_s:g} s at the latest"
         return None, {"reason": reason, "needed_s": None}
     if of.unlisted is not None and bound_s < of.unlisted.quick_s:
+        if bound_s < kind.usual_s:
+            reason = (
+                f"every heartbeat comes {kind.usual_s:g} s after the one before: what notices within "
+                f"{within_s:g} s at the latest is always exceeded"
+            )
+            return None, {"reason": reason, "needed_s": None}
         reason = (
             f"more than {len(of.rtt_s)} of {of.count} operations took longer than {bound_s:.3g} s, and no "
             f"more are looked at one by one: what that costs is told of fewer of them (--since, --node)"
