@@ -43,9 +43,19 @@ def answer(
         "window_s": question.window.length_s,
     }
     try:
-        # Each has modules of its own that take a while to load.
-        asked: Answer = importlib.import_module(f"{__name__}.{command}").document
-        return {**head, **asked(reader, question, limits or LimitsConfig())}
+        return {**head, **_answer(command)(reader, question, limits or LimitsConfig())}
     except TimeoutsRefused as refused:
         refused.document = {**head, **refused.document}
         raise
+
+
+def load() -> None:
+    """Load every answer, so that nobody waits for it, and an upgrade under what runs mixes no versions."""
+    for command in (*COMMANDS, "products"):
+        _answer(command)
+
+
+def _answer(name: str) -> Answer:
+    # Each has modules of its own that take a while to load.
+    found: Answer = importlib.import_module(f"{__name__}.{name}").document
+    return found

@@ -44,24 +44,15 @@ def document(
         with suppress(NotEnough):
             apart = skew.document(reader, question, limits)
     record = probes.record(stops, question.heartbeat_s)
-    while True:
-        refused: NotEnough | None = None
-        found: dict[str, object] = {}
-        try:
-            found = answering.answer(
-                wanted,
-                question,
-                lambda: timeouts.advise(record, stops, stopping, question),
-                record,
-                stops,
-                stopping,
-                fsyncs,
-                apart,
-            )
-        except NotEnough as error:
-            refused = error
-        if record.is_complete():
-            break
-    if refused is not None:
-        raise refused
-    return found
+    return record.settled(
+        lambda: answering.answer(
+            wanted,
+            question,
+            lambda: timeouts.advise(record, stops, stopping, question),
+            record,
+            stops,
+            stopping,
+            fsyncs,
+            apart,
+        )
+    )

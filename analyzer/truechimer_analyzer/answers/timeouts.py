@@ -26,4 +26,4 @@ def document(reader: Reader, question: Question, limits: LimitsConfig) -> dict[s
 
         return products.document(reader, question, limits, probes, stops, stopping)
     record = probes.record(stops, question.heartbeat_s, lates=False)
-    return timeouts.advise(record, stops, stopping, question)
+    return record.settled(lambda: timeouts.advise(record, stops, stopping, question))

@@ -17,7 +17,7 @@ from starlette.staticfiles import StaticFiles
 from truechimer import __version__
 from truechimer.config.model import LimitsConfig
 from truechimer.errors import TruechimerError
-from truechimer_analyzer.answers import COMMANDS, answer
+from truechimer_analyzer.answers import COMMANDS, answer, load
 from truechimer_analyzer.server import replies
 from truechimer_analyzer.server.auth import Authority
 from truechimer_analyzer.server.events import Events
@@ -53,6 +53,7 @@ class Service:
         self.store.subscribe(self.metrics.committed)
         self.store.subscribe(self.events.committed)
         handlers = _Handlers(self)
+        load()
         return Starlette(
             routes=[
                 Route("/api/v2/write", WriteEndpoint(self.store, self.metrics).post, methods=["POST"]),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from truechimer.codes import Via
+from truechimer.errors import NotEnough
 from truechimer_analyzer.timeouts import lateness, silences
 from truechimer_analyzer.timeouts.collecting import operations
 from truechimer_analyzer.timeouts.streams import streams
@@ -37,6 +38,21 @@ class Record:
     silences: Callable[[float | None], Silences | None]
     lateness: Callable[[float], Lateness | None]
     is_complete: Callable[[], bool] = lambda: True
+
+    def settled(self, make: Callable[[], dict[str, object]]) -> dict[str, object]:
+        """What ``make`` makes of it, or refuses, once all that it asks for is at hand."""
+        while True:
+            refused: NotEnough | None = None
+            made: dict[str, object] = {}
+            try:
+                made = make()
+            except NotEnough as error:
+                refused = error
+            if self.is_complete():
+                break
+        if refused is not None:
+            raise refused
+        return made
 
 
 def record_of(probes: Columns, pauses: Columns) -> Record:
