@@ -31,6 +31,8 @@ SCHEMA_VERSION = 1
 MIGRATIONS: Mapping[int, Callable[[duckdb.DuckDBPyConnection], None]] = {}
 """From version n to n + 1, each in the transaction that also writes the new version."""
 MEMORY_LIMIT_BYTES = 1_000_000_000
+READING_LIMIT_BYTES = 500_000_000
+"""Of a process that only reads: what it makes of the rows needs room as well."""
 
 _DAMAGE = re.compile(
     r"not a valid DuckDB database file|corrupt|could not read enough bytes|checksum|deserializ|wal file",
@@ -119,7 +121,8 @@ def _held(directory: Path, pid: str) -> UserError:
 
 
 def _connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
-    memory = min(MEMORY_LIMIT_BYTES, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4)
+    most = READING_LIMIT_BYTES if read_only else MEMORY_LIMIT_BYTES
+    memory = min(most, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4)
     settings: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": f"{memory // 1_000_000}MB",
         "threads": max(1, min(4, len(os.sched_getaffinity(0)))),

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 # ruff: noqa: S608 - names come from the declared measurements, values only as parameters
 
-ROWS_AT_ONCE = 5_000_000
+ROWS_AT_ONCE = 8_000_000
 
 
 def batches(of: Sequence[Tally]) -> Iterator[list[Tally]]:
