@@ -1,8 +1,9 @@
 """Timeouts from measured delays: what may be promised, and what the evidence is too thin for.
 
-Probes come from a store (``gathering``) as operations (``collecting``, ``operations``), of which the quick ones may
-only be counted (``listing``); from these the tail and its bounds (``tail``, ``clusters``, ``worstpath``), and by
-path what heartbeats would have met (``lines``, ``replay``, ``silences``, ``lateness``). ``use`` chooses a timeout.
+Probes come from a store (``gathering``) as operations (``collecting``, ``operations``), of which the quick
+ones may only be counted (``listing``); from these the tail and its bounds (``tail``, ``clusters``,
+``worstpath``), and by path what heartbeats would have met (``lines``, ``replay``, ``silences``,
+``lateness``). ``use`` chooses a timeout.
 """
 
 from __future__ import annotations
