@@ -6,13 +6,11 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.table import Table
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from rich.console import RenderableType
+    from rich.console import Console, RenderableType
+    from rich.table import Table
 
 GOOD, UNSURE, BAD, QUIET = "green", "yellow", "bold red", "dim"
 
@@ -25,6 +23,9 @@ def write_json(document: Any) -> None:  # noqa: ANN401 - any JSON document
 
 def console() -> Console:
     """Stdout as rich draws on it; a pipe gets wide plain text so that nothing is cut."""
+    # JSON does not wait for it to load.
+    from rich.console import Console
+
     if sys.stdout.isatty():
         return Console(highlight=False)
     return Console(highlight=False, width=200, no_color=True)
@@ -39,6 +40,8 @@ def show(*parts: RenderableType) -> None:
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[RenderableType]]) -> Table:
     """A plain table; columns whose name begins with '>' are right-aligned."""
+    from rich.table import Table
+
     drawn = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for column in columns:
         drawn.add_column(column.lstrip(">"), justify="right" if column.startswith(">") else "left")
