@@ -43,7 +43,6 @@ UNITS_S = {"s": 1.0, "ms": 1e-3, "us": 1e-6}
 # Targets, as multiples of the least that the past supports.
 TARGETS = (1, 2, 5, 10, 30, 100, 300)
 ALLOWED = (0, 1, 2, 3, 5, 8, 12, 18, 27, 40, 60, 90, 135, 200, 300, 450)
-INTERVAL_S = 1.0
 CASES = 100
 HOLDS, DEFAULT_RATIO, BASELINE_RATIO = 0.90, 0.8, 1.05
 
@@ -54,11 +53,11 @@ REQUEST_SHIPPED: tuple[d.RequestDetector, ...] = (
     d.Jacobson(least_s=0.2),
     d.Jacobson(least_s=1.0),
 )
-BEAT_SHIPPED: tuple[d.Detector, ...] = (
-    d.Fixed(5.0),
-    d.Akka(heartbeat_s=INTERVAL_S),
-    d.Cassandra(first_s=2 * INTERVAL_S),
-)
+
+
+def beat_shipped(interval_s: float) -> tuple[d.Detector, ...]:
+    """Told how often heartbeats come, as their programs are."""
+    return d.Fixed(5.0), d.Akka(heartbeat_s=interval_s), d.Cassandra(first_s=2 * interval_s)
 
 
 @dataclass(frozen=True)
@@ -87,11 +86,13 @@ def as_requests(trace: Trace) -> Form:
 
 
 def as_heartbeats(trace: Trace) -> Form:
-    """A heartbeat each second on one connection, so that none overtakes; an operation is a silence."""
+    """A heartbeat each interval on one connection, so that none overtakes; an operation is a silence."""
     delay_s = trace.rtt_s.copy()
-    arrives_s = np.arange(len(delay_s)) * INTERVAL_S + delay_s
+    interval_s = trace.interval_s
+    sent_s = np.arange(len(delay_s)) * interval_s
+    arrives_s = sent_s + delay_s
     arrives_s[np.isfinite(arrives_s)] = np.maximum.accumulate(arrives_s[np.isfinite(arrives_s)])
-    heard = d.heartbeats(np.arange(len(delay_s)) * INTERVAL_S, arrives_s, INTERVAL_S)
+    heard = d.heartbeats(sent_s, arrives_s, interval_s)
     silence_s = np.append(np.diff(heard.arrived_s), np.nan)
 
     def judged(limit_s: np.ndarray, rows: slice) -> tuple[int, float]:
@@ -106,9 +107,9 @@ def as_heartbeats(trace: Trace) -> Form:
     at_zero_s = limits_s(d.NfdS(0.0))
     one = np.ones(len(silence_s))
     # Whether Akka learns an interval depends on the pause: here it learns all, which is in its favour.
-    akka_s = limits_s(d.Akka(pause_s=1e6, heartbeat_s=INTERVAL_S, min_deviation_s=0.001)) - 1e6
+    akka_s = limits_s(d.Akka(pause_s=1e6, heartbeat_s=interval_s, min_deviation_s=0.001)) - 1e6
     others = {"nfd-s δ": Knob(silence_s, at_zero_s, one), "akka pause": Knob(silence_s, akka_s, one)}
-    shipped = {detector.name: limits_s(detector) for detector in BEAT_SHIPPED}
+    shipped = {detector.name: limits_s(detector) for detector in beat_shipped(interval_s)}
     return Form("heartbeat", heard.arrived_s, silence_s, judged, knobs, others, shipped)
 
 

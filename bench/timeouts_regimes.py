@@ -24,6 +24,11 @@ class Trace:
     sent_s: np.ndarray
     rtt_s: np.ndarray
 
+    @property
+    def interval_s(self) -> float:
+        """How often heartbeats would come: once a second, or as often as was probed."""
+        return round(min(1.0, float(np.median(np.diff(self.sent_s)))), 3)
+
 
 def read(path: Path, unit_s: float) -> Trace:
     """A CSV (gzipped or not) of epoch seconds and round trips in ``unit_s``, empty where lost."""
