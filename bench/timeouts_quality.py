@@ -4,7 +4,9 @@
 
 Walk-forward: a recording is cut into equal spans; what all before a span advises is judged on it, and nothing
 that anybody is tuned by is of that span or later. FILEs are CSV of epoch seconds and round trips (in --unit);
-by default the 15 days beside the tests. Synthetic regimes of delay are added (bench/timeouts_regimes.py).
+by default the 15 days beside the tests, and 4 minutes each of a real ping at 100 Hz through the lab's links
+(bench/recordings, made by bench/timeouts_record.py). Synthetic regimes of delay are added
+(bench/timeouts_regimes.py).
 
 (a) For each span and advised timeout, the mistakes that came against those foreseen (timeouts/foreseen.py:
     what the backtest predicts of a span), and against the bound of the probability that advice goes by: as it
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 SHIPPED_TRACE = Path(__file__).parent.parent / "tests/analyzer/traces/rtt-15days.csv.gz"
+RECORDINGS = sorted((Path(__file__).parent / "recordings").glob("*.csv.gz"))
 UNITS_S = {"s": 1.0, "ms": 1e-3, "us": 1e-6}
 # Targets, as multiples of the least that the past supports.
 TARGETS = (1, 2, 5, 10, 30, 100, 300)
@@ -276,7 +279,9 @@ def main() -> None:
     options.add_argument("--seed", type=int, default=7)
     options.add_argument("--table", action="store_true", help="every row of (b), not its summary only")
     args = options.parse_args()
-    traces = [read(path, UNITS_S[args.unit]) for path in args.files or [SHIPPED_TRACE]] + regimes(args.seed)
+    traces = [
+        read(path, UNITS_S[args.unit]) for path in args.files or [SHIPPED_TRACE, *RECORDINGS]
+    ] + regimes(args.seed)
     every: list[tuple[str, str, Advised]] = []
     rows: list[Row] = []
     for trace in traces:
