@@ -147,7 +147,7 @@ class _Large:
             chosen.streams(),
             self.silences,
             self.lateness,
-            self.is_complete,
+            self.catch_up,
         )
 
     def silences(self, heartbeat_s: float | None) -> Silences | None:
@@ -168,14 +168,14 @@ class _Large:
         found = self._lateness.get(key_s)
         return None if found is None else replace(found, heartbeat_s=heartbeat_s)
 
-    def is_complete(self) -> bool:
+    def catch_up(self) -> bool:
         if not any(self._missing):
-            return True
+            return False
         judged_s, heartbeats_s = self._missing
         self._missing = set(), set()
         # Heartbeats that fit no probes ask for both.
         self._read(sorted(judged_s), sorted(heartbeats_s | judged_s))
-        return False
+        return True
 
     def _read(
         self,

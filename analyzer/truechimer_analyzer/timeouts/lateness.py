@@ -98,17 +98,7 @@ class Lates:
         """Of all the paths that were added, in their order; None without any probe."""
         if not self._watched:
             return None
-        found = self._listing.listed()
-        of = Operations(
-            paths,
-            found.lasted_s,
-            found.time_s,
-            found.path,
-            np.zeros(0),
-            np.zeros(0, dtype=np.intp),
-            {},
-            unlisted=found.unlisted,
-        )
+        of = Operations.answered(paths, self._listing.listed())
         return Lateness(of, tail_of(of), self._heartbeat_s, tuple(self._watched))
 
 

@@ -14,7 +14,7 @@ from truechimer_analyzer.distributions import Histogram
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from truechimer_analyzer.timeouts.listing import Unlisted
+    from truechimer_analyzer.timeouts.listing import Listed, Unlisted
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,21 @@ class Operations:
     unreachable_s: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     unreachable_path: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
     unlisted: Unlisted | None = None
+
+    @classmethod
+    def answered(cls, paths: tuple[Path, ...], listed: Listed) -> Operations:
+        """Of which none was lost."""
+        nothing = np.zeros(0)
+        return cls(
+            paths,
+            listed.lasted_s,
+            listed.time_s,
+            listed.path,
+            nothing,
+            nothing.astype(np.intp),
+            {},
+            unlisted=listed.unlisted,
+        )
 
     @property
     def replies(self) -> int:

@@ -28,8 +28,8 @@ class Record:
 
     ``silences(heartbeat_s)`` replays heartbeats (None: as often as was probed), None where no path shows
     two arrivals; ``lateness(heartbeat_s)`` says how late probes were for these, None without any.
-    ``is_complete()`` says whether these were at hand; if not, something like them was given, what was
-    asked for is read by now, and what was made of it is to be made again.
+    ``catch_up()`` reads what was asked for and was not at hand, and says whether there was such: something
+    like it was given then, and what was made of it is to be made again.
     """
 
     every: Operations
@@ -37,7 +37,7 @@ class Record:
     streams: Sequence[Stream]
     silences: Callable[[float | None], Silences | None]
     lateness: Callable[[float], Lateness | None]
-    is_complete: Callable[[], bool] = lambda: True
+    catch_up: Callable[[], bool] = lambda: False
 
     def settled(self, make: Callable[[], dict[str, object]]) -> dict[str, object]:
         """What ``make`` makes of it, or refuses, once all that it asks for is at hand."""
@@ -48,7 +48,7 @@ class Record:
                 made = make()
             except NotEnough as error:
                 refused = error
-            if self.is_complete():
+            if not self.catch_up():
                 break
         if refused is not None:
             raise refused

@@ -90,19 +90,8 @@ class Replay:
         if not self._intervals_s:
             return None
         interval_s = float(np.median(self._intervals_s))
-        found = self._listing.listed()
-        replayed = Operations(
-            paths,
-            found.lasted_s,
-            found.time_s,
-            found.path,
-            np.zeros(0),
-            np.zeros(0, dtype=np.intp),
-            {},
-            unlisted=found.unlisted,
-        )
         return Silences(
-            replayed,
+            Operations.answered(paths, self._listing.listed()),
             round(interval_s, 6),
             self._phases,
             self._trip_s,
